@@ -1,0 +1,1 @@
+"""From a target's text to an open model or checkpoint; one file per format."""

@@ -1,0 +1,1 @@
+"""Docks and dialogs of the main window."""

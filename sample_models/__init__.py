@@ -1,0 +1,1 @@
+"""Small models to try the program on."""

@@ -1,0 +1,1 @@
+"""Reusable Qt widgets fed with plain data; they know nothing of the app."""
