@@ -15,13 +15,27 @@ from numpy.typing import NDArray
 
 from inspector_app.protocol.table import Flag, Int32, Int64, Role, RowTable
 
+Bools = NDArray[np.bool_]
 
-def common_ancestor(table: RowTable, first: int, second: int) -> int:
-    """Position of the lowest row whose subtree holds both positions (``first`` < ``second``)."""
-    ancestor = first
-    while int(table.end[ancestor]) <= second:
-        ancestor = int(table.parent[ancestor])
-    return ancestor
+
+def common_ancestors(table: RowTable, first: Int32, second: Int32) -> Int32:
+    """Positions of the lowest rows whose subtrees hold both positions of a pair, each (n,).
+
+    ``first`` must be smaller than ``second`` in each pair.
+    """
+    ancestors = first.copy()
+    climbing = np.arange(len(first))
+    while len(climbing):
+        climbing = climbing[table.end[ancestors[climbing]] <= second[climbing]]
+        ancestors[climbing] = table.parent[ancestors[climbing]]
+    return ancestors
+
+
+def _numbers(chosen: Bools) -> Int64:
+    """Running number of what is chosen, with a leading 0."""
+    numbers = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum(chosen, out=numbers[1:])
+    return numbers
 
 
 class SubtreeSums:
@@ -31,42 +45,27 @@ class SubtreeSums:
         self._table = table
         flags = table.flags
         self._trains = (flags & Flag.REQUIRES_GRAD) != 0
-        self._parameters = table.role == Role.PARAMETER
-        tensors = (table.role == Role.BUFFER) | (table.role == Role.TENSOR) | self._parameters
-        self._stored = tensors & ((flags & Flag.TENSOR) != 0)
+        held = np.isin(table.role, (Role.PARAMETER, Role.BUFFER, Role.TENSOR))
+        self._stored = held & ((flags & Flag.TENSOR) != 0)
+        self._parameters = self._stored & (table.role == Role.PARAMETER)
         # The root speaks of the model as an optimizer and state_dict see it; a module held in a
         # plain list is not part of that, but its own row still says what it holds.
         registered = (flags & (Flag.IN_PARAMETERS | Flag.MOVED)) != 0
         self._registered = registered | (table.role == Role.TENSOR)
 
     @cached_property
-    def _ties(self) -> tuple[Int32, Int32]:
-        """Of each repeated occurrence: its position and the common ancestor with the previous."""
-        table = self._table
-        tied = np.flatnonzero(table.tie >= 0)
-        order = tied[np.argsort(table.tie[tied], kind="stable")]
-        groups = table.tie[order]
-        again: list[int] = []
-        ancestors: list[int] = []
-        previous: dict[bool, int] = {}
-        for index, position in enumerate(order.tolist()):
-            if index == 0 or groups[index] != groups[index - 1]:
-                previous = {}
-            if not self._stored[position]:
-                continue
-            registered = bool(self._registered[position])
-            if registered in previous:
-                again.append(position)
-                ancestors.append(common_ancestor(table, previous[registered], position))
-            previous[registered] = position
-        return np.asarray(again, np.int32), np.asarray(ancestors, np.int32)
+    def _tied(self) -> Int32:
+        """Positions of rows that share memory, those that share the same behind one another."""
+        tied = np.flatnonzero(self._table.tie >= 0).astype(np.int32)
+        return tied[np.argsort(self._table.tie[tied], kind="stable")]
 
-    def _running(self, values: Int64, chosen: NDArray[np.bool_]) -> Int64:
-        """Running sum with a leading 0 and ties taken back."""
+    def _running(self, values: Int64, chosen: Bools) -> Int64:
+        """Running sum of ``values`` where ``chosen``, with a leading 0 and ties taken back."""
         weights = np.where(chosen, values, 0)
-        again, ancestors = self._ties
-        counted = chosen[again]
-        np.subtract.at(weights, ancestors[counted], values[again[counted]])
+        tied = self._tied[chosen[self._tied]]
+        again = np.flatnonzero(self._table.tie[tied[1:]] == self._table.tie[tied[:-1]])
+        before, after = tied[again], tied[again + 1]
+        np.subtract.at(weights, common_ancestors(self._table, before, after), values[after])
         running = np.zeros(len(weights) + 1, np.int64)
         np.cumsum(weights, out=running[1:])
         return running
@@ -78,7 +77,6 @@ class SubtreeSums:
         for registered in (True, False):
             among = self._registered if registered else ~self._registered
             parameters = self._parameters & among
-            # Ties of a frozen and a trained name cannot differ: they are one tensor.
             sums["parameters", registered] = self._running(table.count, parameters)
             sums["trainable", registered] = self._running(table.count, parameters & self._trains)
             sums["bytes", registered] = self._running(table.bytes, self._stored & among)
@@ -87,14 +85,20 @@ class SubtreeSums:
     @cached_property
     def _registered_before(self) -> Int64:
         """Running number of registered tensors, with a leading 0."""
-        return np.concatenate(([0], np.cumsum(self._registered & self._stored)))
+        return _numbers(self._registered & self._stored)
+
+    def _is_inside(self, position: int) -> bool:
+        """Whether a row speaks of registered tensors only.
+
+        Where nothing registered stands at or below it, a module outside of the model speaks for
+        itself; the root never does.
+        """
+        start, stop = position, int(self._table.end[position])
+        return position == 0 or bool(self._registered_before[stop] > self._registered_before[start])
 
     def _sum(self, what: str, position: int) -> int:
-        start, stop = position, int(self._table.end[position])
-        # Nothing registered at or below it: a module outside of the model speaks for itself.
-        inside = position == 0 or self._registered_before[stop] > self._registered_before[start]
-        running = self._sums[what, bool(inside)]
-        return int(running[stop] - running[start])
+        running = self._sums[what, self._is_inside(position)]
+        return int(running[int(self._table.end[position])] - running[position])
 
     def parameters(self, position: int) -> int:
         """Elements of all parameters at or below a row, each tied one once."""
@@ -112,10 +116,7 @@ class SubtreeSums:
     def _can_train(self) -> tuple[Int64, Int64]:
         """Running numbers of parameter rows that can train, and of those that do."""
         able = (self._table.flags & Flag.CAN_TRAIN) != 0
-        return tuple(
-            np.concatenate(([0], np.cumsum(chosen)))  # type: ignore[return-value]
-            for chosen in (able, able & self._trains)
-        )
+        return _numbers(able), _numbers(able & self._trains)
 
     def freeze_state(self, position: int) -> bool | None:
         """True: all parameters at or below are frozen; False: none is; None: some are.
@@ -131,8 +132,9 @@ class SubtreeSums:
 
     def _set(self, codes: NDArray[np.int16], names: list[str], position: int) -> list[str]:
         below = slice(position, int(self._table.end[position]))
-        used = np.unique(codes[below][self._stored[below]])
-        return [names[code] for code in used if code >= 0]
+        among = self._registered if self._is_inside(position) else ~self._registered
+        used = np.unique(codes[below][(self._stored & among)[below]])
+        return [names[code] for code in used.tolist() if code >= 0]
 
     def dtypes(self, position: int) -> list[str]:
         """Data types of the registered tensors at or below a row."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 from functools import cached_property
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,6 +19,15 @@ from numpy.typing import NDArray
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
+
+PLAIN = ("role", "flags", "count", "bytes", "tie")  # columns that say all by themselves
+INTERNED = (  # columns of codes, and the list that each points into
+    ("class_index", "classes"),
+    ("shape_index", "shapes"),
+    ("dtype_index", "dtypes"),
+    ("device_index", "devices"),
+)
+COLUMNS = ("ids", "parent", "end", *PLAIN, *(codes for codes, _ in INTERNED))
 
 
 class Role(IntEnum):
@@ -56,7 +66,11 @@ class Flag(IntFlag):
 
 
 class RowTable(msgspec.Struct, frozen=True, dict=True):
-    """Rows in preorder.  All arrays but ``name_offsets`` (n + 1) and ``name_bytes`` have length n."""
+    """Rows in preorder.
+
+    All arrays but ``name_offsets`` (n + 1) and ``name_bytes`` have shape (n,).  Raises ValueError
+    where they do not fit together, so that a damaged message is refused before it is shown.
+    """
 
     ids: Int32
     parent: Int32  # position of the parent, -1 for the root
@@ -77,6 +91,22 @@ class RowTable(msgspec.Struct, frozen=True, dict=True):
     dtypes: list[str]  # "float32"
     devices: list[str]  # "cpu", "cuda:0", "meta"
 
+    def __post_init__(self) -> None:
+        count = len(self.ids)
+        for column in COLUMNS:
+            if getattr(self, column).shape != (count,):
+                raise ValueError(f"the column {column} does not have one value for each row")
+        for codes, values in INTERNED:
+            known = len(getattr(self, values))
+            column_codes = getattr(self, codes)
+            if count and not -1 <= column_codes.min() <= column_codes.max() < known:
+                raise ValueError(f"the column {codes} points beyond {values}")
+        offsets = self.name_offsets
+        if offsets.shape != (count + 1,) or self.name_bytes.ndim != 1:
+            raise ValueError("names and rows do not have the same number")
+        if offsets[0] != 0 or offsets[-1] != len(self.name_bytes) or (np.diff(offsets) < 0).any():
+            raise ValueError("the names of rows do not fill their buffer")
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -84,7 +114,7 @@ class RowTable(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _names(self) -> memoryview:
-        return memoryview(np.ascontiguousarray(self.name_bytes))
+        return np.ascontiguousarray(self.name_bytes).data
 
     def name(self, position: int) -> str:
         """Name of one row as its owner knows it; the root's is empty."""
@@ -95,11 +125,11 @@ class RowTable(msgspec.Struct, frozen=True, dict=True):
         """Dotted path of one row; items of plain containers stand in brackets."""
         parts: list[str] = []
         while position > 0:
-            item = bool(self.flags[position] & Flag.ITEM)
-            parts.append(self.name(position) if item else "." + self.name(position))
-            position = int(self.parent[position])
-        joined = "".join(reversed(parts))
-        return joined[1:] if joined.startswith(".") else joined
+            above = int(self.parent[position])
+            joined = above == 0 or self.flags[position] & Flag.ITEM
+            parts.append(self.name(position) if joined else "." + self.name(position))
+            position = above
+        return "".join(reversed(parts))
 
     @cached_property
     def paths(self) -> list[str]:
@@ -119,7 +149,7 @@ class RowTable(msgspec.Struct, frozen=True, dict=True):
 
     def class_name(self, position: int) -> str:
         """Class of the object in a row."""
-        return self.classes[self.class_index[position]]
+        return self.classes[int(self.class_index[position])]
 
     def shape(self, position: int) -> tuple[int, ...] | None:
         """Logical shape of a tensor; None where there is none or it is not known yet."""
@@ -129,7 +159,7 @@ class RowTable(msgspec.Struct, frozen=True, dict=True):
     def dtype(self, position: int) -> str | None:
         """Data type of a tensor ("float32")."""
         index = self.dtype_index[position]
-        return None if index < 0 else self.dtypes[index]
+        return None if index < 0 else self.dtypes[int(index)]
 
     def device(self, position: int) -> str | None:
         """Device of a tensor ("cpu")."""
@@ -156,9 +186,9 @@ class RowTable(msgspec.Struct, frozen=True, dict=True):
     def positions(self, row_ids: Int32) -> Int32:
         """Positions of many ids; raises KeyError where one is gone."""
         known = self._position_by_id
-        if len(row_ids) and (row_ids.min() < 0 or row_ids.max() >= len(known)):
-            raise KeyError(int(row_ids.max()))
-        found = known[row_ids]
+        unknown = (row_ids < 0) | (row_ids >= len(known))
+        found: Int32 = np.full(len(row_ids), -1, np.int32)
+        found[~unknown] = known[row_ids[~unknown]]
         if len(found) and found.min() < 0:
             raise KeyError(int(row_ids[int(found.argmin())]))
         return found
@@ -166,13 +196,11 @@ class RowTable(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def depth(self) -> Int32:
         """Levels below the root."""
-        depth = np.zeros(len(self), np.int32)
-        values = [0] * len(self)
+        depths = [0] * len(self)
         for position, parent in enumerate(self.parent.tolist()):
             if parent >= 0:
-                values[position] = values[parent] + 1
-        depth[:] = values
-        return depth
+                depths[position] = depths[parent] + 1
+        return np.asarray(depths, np.int32)
 
     def tied_to(self, position: int) -> Int32:
         """Positions of all other rows that hold the same memory."""
@@ -180,7 +208,8 @@ class RowTable(msgspec.Struct, frozen=True, dict=True):
         if tie < 0:
             return np.empty(0, np.int32)
         same = np.flatnonzero(self.tie == tie).astype(np.int32)
-        return same[same != position]
+        others: Int32 = same[same != position]
+        return others
 
 
 def subtree_ends(parent: Int32) -> Int32:
@@ -201,3 +230,16 @@ def pack_names(names: list[str]) -> tuple[NDArray[np.uint8], Int32]:
     offsets = np.zeros(len(names) + 1, np.int32)
     np.cumsum([len(name) for name in encoded], out=offsets[1:])
     return np.frombuffer(b"".join(encoded), np.uint8), offsets
+
+
+def take_names(
+    name_bytes: NDArray[np.uint8], name_offsets: Int32, positions: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.uint8], Int32]:
+    """The names at ``positions``, in that order, as :func:`pack_names` would pack them."""
+    lengths = np.diff(name_offsets)[positions]
+    offsets = np.zeros(len(positions) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    # Where each byte comes from: its place in the result, moved by how far its name moves.
+    sources = np.arange(offsets[-1]) + np.repeat(name_offsets[positions] - offsets[:-1], lengths)
+    taken: NDArray[np.uint8] = name_bytes[sources]
+    return taken, offsets

@@ -1,0 +1,46 @@
+# make run                        the program, on a sample model
+# make run ARGS=path/to/file.py   ... on a model of yours, or with any other arguments
+# make test                       all tests
+# make check                      style, types, and the walls between the packages
+# make bench                      speed and memory, as ratios to what torch itself needs
+# make clean                      what the others left behind, but for the installed packages
+#
+# The first call sets everything up in .venv; see .ci/setup.
+
+SHELL := /bin/bash
+PYTHON_IN_VENV := .venv/bin/python
+ARGS ?= sample:resnet
+TESTS ?= tests
+SCREENSHOT ?= model-inspector.png
+
+.PHONY: run test check bench clean
+.DEFAULT_GOAL := run
+
+run:
+	@.ci/setup run
+	@if .ci/setup screen; then \
+		exec .venv/bin/inspector-app $(ARGS); \
+	else \
+		echo "Running the main job off screen instead, with a screenshot at its end."; \
+		QT_QPA_PLATFORM=offscreen exec .venv/bin/inspector-app --tour $(SCREENSHOT) $(ARGS); \
+	fi
+
+test:
+	@.ci/setup test
+	@$(PYTHON_IN_VENV) -m pytest $(TESTS)
+
+check:
+	@.ci/setup test
+	$(PYTHON_IN_VENV) -m ruff check .
+	$(PYTHON_IN_VENV) -m ruff format --check .
+	$(PYTHON_IN_VENV) -m mypy
+	.venv/bin/lint-imports --no-cache
+
+bench:
+	@.ci/setup test
+	@$(PYTHON_IN_VENV) -m pytest -s -o python_files='bench_*.py' -o timeout=900 tests/benchmarks
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -f $(SCREENSHOT)
+	find . -path ./.venv -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf

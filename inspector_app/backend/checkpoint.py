@@ -1,0 +1,207 @@
+"""A safetensors file opened as a bare checkpoint: rows from its header, values on demand.
+
+There is nothing to run and nothing to train; what can be done is to look, measure and export.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from inspector_app.backend.notes import noted_requires_grad, noted_ties
+from inspector_app.backend.opening.safetensors_file import SafetensorsFile, TensorEntry
+from inspector_app.backend.states import Bytes, Spec
+from inspector_app.backend.tree import Tree
+from inspector_app.protocol.messages import Totals
+from inspector_app.protocol.table import Flag, Role, RowTable, pack_names, subtree_ends
+
+_DEPTH = 32  # levels a key is taken apart to; the rest stays one name
+_SAMPLES = 64  # pieces of the data that a fingerprint looks at
+_SAMPLE = 4096  # bytes of each
+
+# Children by name; the entry that stands at a node itself has the key None.
+_Node = dict[str | None, Any]
+
+
+def _natural(name: str) -> tuple[bool, int, str]:
+    """Order of siblings: numbers by value, then words."""
+    number = name.isdecimal() and len(name) < 19
+    return not number, int(name) if number else 0, name
+
+
+def _grown(entries: dict[str, TensorEntry]) -> _Node:
+    """The keys as a tree of their dotted parts."""
+    root: _Node = {}
+    for name, entry in entries.items():
+        node = root
+        for part in name.split(".", _DEPTH):
+            below = node.get(part)
+            if below is None:
+                below = node[part] = {}
+            node = below
+        node[None] = entry
+    return root
+
+
+class _Interned(dict[Any, int]):
+    """Distinct values, numbered as they come."""
+
+    def __missing__(self, value: Any) -> int:
+        self[value] = number = len(self)
+        return number
+
+
+def checkpoint_tree(entries: dict[str, TensorEntry]) -> Tree:
+    """Rows of a checkpoint: a tensor per key, below a group per common dotted prefix.
+
+    The path of a tensor's row is exactly its key.  Where a key is also a prefix of others, its row
+    has them below it.  The objects are the entries, and None for groups.
+    """
+    names: list[str] = []
+    parents: list[int] = []
+    objects: list[TensorEntry | None] = []
+    pending: list[tuple[str, int, _Node]] = [("", -1, _grown(entries))]
+    while pending:
+        name, parent, node = pending.pop()
+        position = len(names)
+        names.append(name)
+        parents.append(parent)
+        objects.append(node.pop(None, None))
+        for below in sorted(node, key=_natural, reverse=True):  # type: ignore[arg-type]
+            pending.append((below, position, node[below]))  # type: ignore[arg-type]  # noqa: PERF401
+    shapes, dtypes = _Interned(), _Interned()
+    nothing = (Role.GROUP, 0, 1, -1, -1, -1, 0, 0)
+    flags = int(Flag.TENSOR | Flag.SAVED)
+    facts = [
+        nothing
+        if entry is None
+        else (
+            int(Role.TENSOR),
+            flags,
+            2,
+            shapes[entry.shape],
+            dtypes[entry.dtype],
+            0,
+            entry.count,
+            entry.nbytes,
+        )
+        for entry in objects
+    ]
+    columns = np.asarray(facts, np.int64).T
+    columns[2][0] = 0
+    parent_column = np.asarray(parents, np.int32)
+    name_bytes, name_offsets = pack_names(names)
+    table = RowTable(
+        ids=np.arange(len(names), dtype=np.int32),
+        parent=parent_column,
+        end=subtree_ends(parent_column),
+        role=columns[0].astype(np.uint8),
+        flags=columns[1].astype(np.uint32),
+        class_index=columns[2].astype(np.int32),
+        shape_index=columns[3].astype(np.int32),
+        dtype_index=columns[4].astype(np.int16),
+        device_index=columns[5].astype(np.int16),
+        count=columns[6].copy(),
+        bytes=columns[7].copy(),
+        tie=np.full(len(names), -1, np.int32),
+        name_bytes=name_bytes,
+        name_offsets=name_offsets,
+        classes=["Checkpoint", "Group", "Tensor"],
+        shapes=list(shapes),
+        dtypes=list(dtypes),
+        devices=["cpu"],
+    )
+    return Tree(table=table, objects=objects)
+
+
+class Checkpoint:
+    """An open checkpoint, and a source of its own tensors for export and comparison."""
+
+    def __init__(self, path: str | os.PathLike[str], target: str = "") -> None:
+        """Open ``path``; ``target`` is how it was asked for.  Raises TargetError."""
+        self.file = SafetensorsFile(path)
+        self.path = os.path.abspath(self.file.path)
+        self.target = target or self.file.path
+        self.title = os.path.basename(self.path)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """Its rows; the objects are TensorEntry, and None for groups."""
+        return checkpoint_tree(self.file.entries)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The strings in its header."""
+        return self.file.metadata
+
+    @cached_property
+    def _ties(self) -> dict[str, int]:
+        """Number of the group of names that are one tensor, where that was noted."""
+        return {
+            name: number for number, names in enumerate(noted_ties(self.metadata)) for name in names
+        }
+
+    def totals(self) -> Totals:
+        """Elements and bytes of all tensors.
+
+        A file that we exported tells which are parameters, which of those train and which are one
+        tensor.  Of any other, all elements are counted as parameters, as model hubs do.
+        """
+        entries = self.file.entries
+        grad = noted_requires_grad(self.metadata)
+        counted: set[int] = set()
+        parameters = trainable = buffers = 0
+        for name, entry in entries.items():
+            tie = self._ties.get(name)
+            if tie in counted:
+                continue
+            if tie is not None:
+                counted.add(tie)
+            if grad is None or name in grad:
+                parameters += entry.count
+                trainable += entry.count if grad is not None and grad[name] else 0
+            else:
+                buffers += entry.count
+        return Totals(
+            modules=0,
+            parameters=parameters,
+            trainable=trainable,
+            buffers=buffers,
+            bytes=self.file.size - self.file.data_start,
+        )
+
+    def fingerprint(self) -> str:
+        """A mark that is equal for equal files: of the header and samples of the data."""
+        file = self.file
+        mark = hashlib.blake2b(file.read(0, file.data_start), digest_size=16)
+        last = max(file.data_start, file.size - _SAMPLE)
+        for offset in np.linspace(file.data_start, last, _SAMPLES).astype(np.int64).tolist():
+            mark.update(file.read(offset, min(_SAMPLE, file.size - offset)))
+        return mark.hexdigest()
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """One tensor, mapped read-only from the file; see :meth:`SafetensorsFile.tensor`."""
+        return self.file.tensor(name)
+
+    def names(self) -> list[str]:
+        """All keys."""
+        return list(self.file.entries)
+
+    def spec(self, name: str) -> Spec:
+        """What the header says of one tensor; ties are those that were noted."""
+        entry = self.file.entries[name]
+        return Spec(entry.dtype, entry.shape, entry.nbytes, self._ties.get(name))
+
+    def blocks(self, name: str) -> Iterator[Bytes]:
+        """The bytes of one tensor, read piece by piece."""
+        return self.file.blocks(name)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()

@@ -1,0 +1,261 @@
+"""Freezing and unfreezing: the ``requires_grad`` of parameters, with preview and inverse.
+
+A frozen parameter must not move.  It would, through a gradient left from before (with weight decay
+or momentum even a zero one), or through a second parameter on the same memory: so a frozen
+parameter loses its gradient, and all parameters on one piece of memory are set together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.modules.batchnorm import _NormBase
+
+from inspector_app.backend import planning
+from inspector_app.backend.planning import rows_where
+from inspector_app.backend.sharing import overlapping_rows, tied_rows
+from inspector_app.backend.tree import Tree
+from inspector_app.protocol.changes import RowsChange, change_of_rows
+from inspector_app.protocol.errors import RefusedError
+from inspector_app.protocol.messages import Planned, Refusal
+from inspector_app.protocol.table import Flag, Int32, Role
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a selection comes to."""
+
+    tensors: list[Tensor]  # distinct ones that change
+    rows: Int32  # all positions that hold one of them
+    also: Int32  # positions set though nobody selected them, for they lie on the same memory
+    settled: Int32  # positions that are or will be in the state wished for
+    reasons: dict[str, list[int]]
+
+
+def _booleans(values: list[bool]) -> NDArray[np.bool_]:
+    return np.asarray(values, bool)
+
+
+def _blocked(
+    tensors: list[Tensor], changes: NDArray[np.bool_], *, frozen: bool
+) -> tuple[str, NDArray[np.bool_]]:
+    """Which of the tensors that would change cannot, and why."""
+    if frozen:
+        leaves = _booleans([tensor.is_leaf for tensor in tensors])
+        return "computed from other tensors (not a leaf): its gradient cannot be stopped", (
+            changes & ~leaves
+        )
+    inference = _booleans([tensor.is_inference() for tensor in tensors])
+    return "made in inference mode: cannot require a gradient", changes & inference
+
+
+def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
+    """Sort a selection into what changes, what is already so and what is left out."""
+    table = tree.table
+    reasons = planning.not_parameters(table, positions)
+    able = (table.role == Role.PARAMETER) & ((table.flags & Flag.CAN_TRAIN) != 0)
+    selected = positions[able[positions]]
+    others = positions[(table.role[positions] == Role.PARAMETER) & ~able[positions]]
+    others = others[(table.flags[others] & Flag.TENSOR) != 0]
+    for code in np.unique(table.dtype_index[others]).tolist():
+        name = table.dtypes[code] if code >= 0 else "of unknown dtype"
+        reasons[f"{name}: only floating-point and complex parameters have gradients"] = others[
+            table.dtype_index[others] == code
+        ].tolist()
+    tied = tied_rows(table, selected)
+    overlapping = overlapping_rows(tree, selected)
+    rows = np.union1d(tied, overlapping)
+    candidates = rows[able[rows]]
+    tensors = [tree.objects[row] for row in candidates.tolist()]
+    with torch._C.DisableTorchFunctionSubclass():
+        trains = _booleans([tensor.requires_grad for tensor in tensors])
+        reason, blocked = _blocked(tensors, trains if frozen else ~trains, frozen=frozen)
+        if frozen:
+            # A stale gradient moves a parameter that is frozen already, too.
+            stale = [not b and t.grad is not None for t, b in zip(tensors, blocked, strict=True)]
+            changes = (trains & ~blocked) | _booleans(stale)
+        else:
+            changes = ~trains & ~blocked
+    reasons[reason] = candidates[blocked].tolist()
+    changing = candidates[changes]
+    distinct = {id(tensors[index]): tensors[index] for index in np.flatnonzero(changes).tolist()}
+    aliases = rows[~able[rows]]  # plain attributes and buffers that are the very same tensor
+    same = [id(tree.objects[row]) in distinct for row in aliases.tolist()]
+    return _Choice(
+        tensors=list(distinct.values()),
+        rows=np.union1d(changing, aliases[_booleans(same)]).astype(np.int32),
+        also=np.setdiff1d(changing, tied).astype(np.int32),
+        settled=candidates[~blocked],
+        reasons=reasons,
+    )
+
+
+def _moving_statistics(tree: Tree, positions: Int32) -> list[str]:
+    """A note about normalisation layers whose statistics move though their parameters are frozen.
+
+    A forward in train mode moves them, whatever ``requires_grad`` says.
+    """
+    table = tree.table
+    owners = np.zeros(len(table), bool)
+    owners[positions] = True
+    owners[table.parent[positions[positions > 0]]] = True
+    holds_buffers = np.zeros(len(table), bool)
+    holds_buffers[table.parent[table.role == Role.BUFFER]] = True
+    moving = []
+    seen: set[int] = set()
+    for row in rows_where(owners & holds_buffers).tolist():
+        module = tree.objects[row]
+        if isinstance(module, _NormBase) and id(module) not in seen:
+            seen.add(id(module))
+            facts = module.__dict__
+            tracked = facts.get("_buffers", {}).get("running_mean") is not None
+            if tracked and facts.get("training") and facts.get("track_running_stats"):
+                moving.append(row)
+    if not moving:
+        return []
+    return [
+        "running statistics still move in train mode, frozen or not; call eval() on these, and "
+        f"again after every train() of a module above: {planning.paths_list(table, moving)}"
+    ]
+
+
+def _notes(tree: Tree, positions: Int32, choice: _Choice, *, frozen: bool) -> list[str]:
+    table = tree.table
+    notes = planning.tie_notes(table, choice.rows)
+    notes += planning.overlap_note(table, choice.also)
+    if frozen:
+        with torch._C.DisableTorchFunctionSubclass():
+            stale = sum(t.is_leaf and t.grad is not None for t in choice.tensors)
+        if stale:
+            notes.append(f"{stale:,} stale gradients are taken off; undo gives them back")
+        notes += _moving_statistics(tree, positions)
+    return notes
+
+
+def plan_freeze(tree: Tree, positions: Int32, frozen: bool, title: str) -> Planned:
+    """What :func:`freeze` would do; nothing is changed."""
+    table = tree.table
+    choice = _choose(tree, positions, frozen=frozen)
+    return Planned(
+        title=title,
+        changes=table.ids[choice.rows],
+        tensors=len(choice.tensors),
+        elements=planning.distinct_elements(table, choice.rows),
+        refused=planning.refused_or_empty(table, positions, choice.reasons, choice.settled),
+        notes=_notes(tree, positions, choice, frozen=frozen),
+        undoable=True,
+    )
+
+
+def _set(tensors: Sequence[Tensor], value: bool) -> None:
+    """Set ``requires_grad`` of tensors that all have the other value; all or none."""
+    with torch._C.DisableTorchFunctionSubclass():
+        try:
+            # Tensors made in inference mode can only there be given back what they had.
+            with torch.inference_mode(value and any(tensor.is_inference() for tensor in tensors)):
+                for tensor in tensors:
+                    tensor.requires_grad = value
+        except BaseException as error:
+            for tensor in tensors:
+                if tensor.requires_grad == value:
+                    tensor.requires_grad = not value
+            if not isinstance(error, Exception):
+                raise
+            raise RefusedError(
+                f"requires_grad cannot be set, so nothing was changed: {error}",
+                traceback.format_exc(),
+            ) from error
+
+
+class FreezeEdit:
+    """A freeze or unfreeze that was carried out: its inverse, and what it touched."""
+
+    def __init__(
+        self,
+        tensors: Sequence[Tensor],
+        frozen: bool,
+        rows: Int32,
+        refused: list[Refusal],
+        notes: list[str],
+    ) -> None:
+        self.touched = len(tensors)  # distinct tensors
+        self.rows = rows  # ids of all rows that hold one of them
+        self.refused = refused
+        self.notes = notes
+        self._tensors = list(tensors)
+        self._frozen = frozen
+        self._flipped: list[Tensor] = []
+        self._gradients: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def undoable(self) -> bool:
+        """Always: it needs no memory but the gradients'."""
+        return True
+
+    def redo(self) -> None:
+        """Carry it out; raises RefusedError and changes nothing where a tensor objects."""
+        with torch._C.DisableTorchFunctionSubclass():
+            flipped = [t for t in self._tensors if t.requires_grad == self._frozen]
+        _set(flipped, not self._frozen)
+        self._flipped = flipped
+        if self._frozen:
+            with torch._C.DisableTorchFunctionSubclass():
+                self._gradients = [(t, t.grad) for t in self._tensors if t.grad is not None]
+                for tensor, _ in self._gradients:
+                    tensor.grad = None
+
+    def undo(self) -> None:
+        """Take it back, gradients included; raises RefusedError and changes nothing otherwise."""
+        _set(self._flipped, self._frozen)
+        with torch._C.DisableTorchFunctionSubclass():
+            for tensor, gradient in self._gradients:
+                tensor.grad = gradient
+        self._flipped, self._gradients = [], []
+
+    def forget(self) -> None:
+        """Let go of the tensors: it will be neither undone nor redone."""
+        self._tensors, self._flipped, self._gradients = [], [], []
+
+
+def freeze(tree: Tree, positions: Int32, frozen: bool) -> FreezeEdit:
+    """Set ``requires_grad`` of all parameters among ``positions`` to ``not frozen``.
+
+    Tensors that are in the state wished for already are not touched.  Raises RefusedError where
+    there is nothing that could be set, and then nothing has been changed.
+    """
+    choice = _choose(tree, positions, frozen=frozen)
+    refused = planning.refused_or_empty(tree.table, positions, choice.reasons, choice.settled)
+    if not len(choice.settled):
+        word = "freeze" if frozen else "unfreeze"
+        raise RefusedError(planning.nothing_left(f"There is nothing to {word}", refused))
+    notes = _notes(tree, positions, choice, frozen=frozen)
+    edit = FreezeEdit(choice.tensors, frozen, tree.table.ids[choice.rows], refused, notes)
+    edit.redo()
+    return edit
+
+
+def refreshed(tree: Tree, positions: Int32) -> tuple[Tree, RowsChange]:
+    """The tree with ``requires_grad`` of these rows read again, and what that changed."""
+    table = tree.table
+    rows = positions[(table.flags[positions] & Flag.TENSOR) != 0]
+    with torch._C.DisableTorchFunctionSubclass():
+        trains = _booleans([tree.objects[row].requires_grad for row in rows.tolist()])
+    flags = table.flags.copy()
+    bit = np.uint32(Flag.REQUIRES_GRAD)
+    flags[rows] = np.where(trains, flags[rows] | bit, flags[rows] & ~bit)
+    new = msgspec.structs.replace(table, flags=flags)
+    for name in ("paths", "depth", "_names", "_position_by_id"):  # these do not depend on it
+        if name in vars(table):
+            vars(new)[name] = vars(table)[name]
+    return (
+        dataclasses.replace(tree, table=new),
+        change_of_rows(new, rows[flags[rows] != table.flags[rows]]),
+    )

@@ -1,0 +1,259 @@
+"""Forwards of the open model, which leave it as the person left it.
+
+While a forward runs the training flags are those of the mode, and the global random generators
+stand where the run's seed put them.  Before any other request may look at the model, and at the
+end, flags, buffers and generators are again what they were.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from inspector_app.backend.failures import model_error
+from inspector_app.backend.inputs import Inputs
+from inspector_app.backend.jobs import NO_JOB, Job
+from inspector_app.backend.modules import modules_of, tensors_of
+from inspector_app.backend.probes import ProbeSet
+from inspector_app.backend.walking import instance_dict, items_of
+from inspector_app.protocol.errors import RefusedError
+
+Mode = Literal["eval", "train"]
+_PATIENCE = 0.02  # seconds between two looks at cancel and waiting requests during a pause
+
+
+# -- random generators ---------------------------------------------------------------------------
+
+
+class _RandomStates:
+    """Where the global random generators stand: torch's, numpy's and Python's."""
+
+    def __init__(self) -> None:
+        self._torch = torch.get_rng_state()
+        # Asking for the state of a CUDA device would start CUDA.
+        started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        self._cuda = torch.cuda.get_rng_state_all() if started else None
+        self._numpy = np.random.get_state()
+        self._python = random.getstate()
+
+    def restore(self) -> None:
+        """Put them back."""
+        torch.set_rng_state(self._torch)
+        if self._cuda is not None:
+            torch.cuda.set_rng_state_all(self._cuda)
+        np.random.set_state(self._numpy)
+        random.setstate(self._python)
+
+
+def _seed_all(seed: int) -> None:
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+@contextmanager
+def private_random(seed: int) -> Iterator[None]:
+    """Seeded global random generators inside, untouched ones outside."""
+    before = _RandomStates()
+    _seed_all(seed)
+    try:
+        yield
+    finally:
+        before.restore()
+
+
+# -- what a forward may change -------------------------------------------------------------------
+
+
+class _Flags:
+    """Training flags, set to one value and given back."""
+
+    def __init__(self, model: nn.Module, training: bool) -> None:
+        self._changed: list[tuple[nn.Module, Any]] = []
+        for _, module in modules_of(model):
+            flag = _flag(module)
+            if flag is not training and flag is not None:
+                self._changed.append((module, flag))
+                _set_flag(module, training)
+
+    def restore(self) -> None:
+        """Give them back."""
+        for module, flag in self._changed:
+            _set_flag(module, flag)
+
+
+def _flag(module: nn.Module) -> Any:
+    """The training flag; None where a module has none."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return module.training
+    return instance_dict(module).get("training")
+
+
+def _set_flag(module: nn.Module, flag: Any) -> None:
+    """Set one flag; never by ``train()``, which may be overridden and recurse for ever."""
+    if isinstance(module, torch.jit.ScriptModule):
+        module.training = flag
+    else:
+        instance_dict(module)["training"] = flag
+
+
+class _Buffers:
+    """Registered buffers, objects and values, and the way back to them.
+
+    Neither identity nor ``_version`` tells whether a buffer changed (batch normalisation writes
+    its statistics without a new version), so values are copied and compared bit by bit.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._held: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self._values: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        for _, module in modules_of(model):
+            buffers = instance_dict(module).get("_buffers")
+            for _, value in items_of(buffers):
+                if issubclass(type(value), torch.Tensor) and not is_lazy(value):
+                    self._values.setdefault(id(value), (value, value.detach().clone()))
+            if isinstance(buffers, dict):
+                self._held.append((buffers, dict(buffers)))
+
+    def restore(self) -> None:
+        """Put back objects that were replaced, drop new ones, write values that changed."""
+        for buffers, held in self._held:
+            if [(name, id(value)) for name, value in buffers.items()] != [
+                (name, id(value)) for name, value in held.items()
+            ]:
+                buffers.clear()
+                buffers.update(held)
+        for value, before in self._values.values():
+            if not _same_bits(value, before):
+                # An inference tensor may be written in inference mode only.  Writing to ``data``
+                # leaves the version as it is: the value is the one that a graph may have saved.
+                with torch.inference_mode(value.is_inference()), torch.no_grad():
+                    value.data.copy_(before)
+
+
+def _same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Whether two tensors of one shape and dtype hold the same bits; False where unknown."""
+    if first.shape != second.shape or first.layout != torch.strided or first.is_quantized:
+        return False
+    if first.is_nested or first.is_conj() or first.is_neg():
+        return False
+    bits = [t.detach().reshape(-1).contiguous().view(torch.uint8) for t in (first, second)]
+    return torch.equal(*bits)
+
+
+class _Loan:
+    """The model while it runs: taken before the forwards, given back at every safe point."""
+
+    def __init__(self, model: nn.Module, mode: Mode, seed: int) -> None:
+        self._model = model
+        self._training = mode == "train"
+        self._seed = seed
+        self._ours: _RandomStates | None = None  # where the run's generators stand
+
+    def take(self) -> None:
+        """Remember what the person has, then set what the run needs."""
+        self._buffers = _Buffers(self._model)  # first: the only one that may run out of memory
+        self._random = _RandomStates()
+        if self._ours is None:
+            _seed_all(self._seed)
+        else:
+            self._ours.restore()
+        self._flags = _Flags(self._model, self._training)
+
+    def give_back(self) -> None:
+        """Put back all that :meth:`take` remembered."""
+        self._ours = _RandomStates()
+        self._flags.restore()
+        self._buffers.restore()
+        self._random.restore()
+
+
+# -- forwards ------------------------------------------------------------------------------------
+
+
+def why_not_runnable(model: nn.Module) -> str:
+    """The reason why a model cannot run; empty where it may."""
+    without = [path for path, tensor in tensors_of(model) if tensor.is_meta]
+    if not without:
+        return ""
+    return (
+        f"The model cannot run: {len(without):,} of its tensors, such as {without[0]}, are on the "
+        "meta device and have no data. Open it on the CPU to run it."
+    )
+
+
+def run(
+    model: nn.Module,
+    inputs: Inputs,
+    *,
+    repeat: int = 1,
+    mode: Mode = "eval",
+    seed: int = 0,
+    pause: float = 0.0,
+    probes: ProbeSet | None = None,
+    job: Job = NO_JOB,
+) -> tuple[int, float]:
+    """Run ``repeat`` forwards without gradients; 0: until cancelled.
+
+    Returns their number and the seconds they took together.  ``mode`` is that of every training
+    flag meanwhile; flags, buffers and random generators are restored in both.  Raises
+    RefusedError where the model has no data, ModelError where it raises, Cancelled between two
+    forwards.
+    """
+    if reason := why_not_runnable(model):
+        raise RefusedError(reason)
+    loan = _Loan(model, mode, seed)
+    forwards, seconds = 0, 0.0
+    job.check()
+    loan.take()
+    try:
+        while True:
+            if probes is not None:
+                probes.begin_step()
+            seconds += _forward(model, inputs)
+            forwards += 1
+            job.progress(forwards, repeat, "Running")
+            if forwards == repeat:
+                return forwards, seconds
+            _between(loan, job, pause)
+    finally:
+        loan.give_back()
+
+
+def _forward(model: nn.Module, inputs: Inputs) -> float:
+    """One forward; returns its seconds."""
+    failure = None
+    start = time.perf_counter()
+    try:
+        with torch.no_grad():
+            model(*inputs.args, **inputs.kwargs)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's code raises
+        failure = model_error(error, "The model", model)
+    if failure is not None:
+        raise failure
+    return time.perf_counter() - start
+
+
+def _between(loan: _Loan, job: Job, pause: float) -> None:
+    """The time between two forwards: cancel is seen, and others may have the model."""
+    end = time.monotonic() + pause
+    while True:
+        job.check()
+        if job.waiting():
+            loan.give_back()
+            try:
+                job.safe_point()
+            finally:
+                loan.take()
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, _PATIENCE))

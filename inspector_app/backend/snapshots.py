@@ -1,0 +1,231 @@
+"""Old values of tensors, kept bit by bit so that an edit can be undone.
+
+They stay in memory up to one budget, then go to temporary files up to a second one.  The oldest
+make room for the newest; an edit whose snapshot is gone can no longer be undone.
+
+The files have no name (``tempfile.TemporaryFile``), so nothing stays on the disk even where the
+process is killed.  They hold raw bytes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from io import FileIO
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+MEMORY_BUDGET = 256 * 10**6  # bytes
+DISK_BUDGET = 4 * 10**9  # bytes
+DISK_RESERVE = 256 * 10**6  # bytes of free disk space that are never taken
+
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def bits(tensor: Tensor) -> Tensor:
+    """The same memory as integers, without a gradient: copies of it keep every bit.
+
+    For strided tensors of any dtype; a complex one gets a last dimension of 2.  Writing to the
+    result writes to the tensor and counts as a change of it (``_version``).
+    """
+    with torch._C.DisableTorchFunctionSubclass():
+        plain = tensor.detach()
+        # Lazily conjugated or negated views: look at the memory below.
+        if plain.is_conj():
+            plain = plain.conj()
+        if plain.is_neg():
+            plain = torch._neg_view(plain)
+        if plain.is_complex():
+            plain = torch.view_as_real(plain)
+        return plain.view(_INTEGERS[plain.element_size()])
+
+
+def stored_size(tensor: Tensor) -> int:
+    """Bytes that a snapshot of ``tensor`` takes."""
+    with torch._C.DisableTorchFunctionSubclass():
+        return tensor.numel() * tensor.element_size()
+
+
+def _as_bytes(contiguous: Tensor) -> NDArray[np.uint8]:
+    return contiguous.reshape(-1).view(torch.uint8).numpy()
+
+
+class Snapshot:
+    """The values of some tensors, in the order in which they were put.
+
+    ``file`` None keeps them in memory.
+    """
+
+    def __init__(self, size: int, file: FileIO | None) -> None:
+        self.size = size  # bytes set aside
+        self.kept = True
+        self._file = file  # unbuffered
+        self._values: list[Tensor] = []  # in memory
+        self._offsets: list[int] = []  # in the file
+        self._end = 0
+        self._exchanged = False
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the values are in a file."""
+        return self._file is not None
+
+    def put(self, tensor: Tensor) -> None:
+        """Keep the values of one more tensor."""
+        copy = _copy(tensor)
+        if self._file is None:
+            self._values.append(copy)
+            return
+        self._offsets.append(self._end)
+        self._write(self._end, copy)
+        self._end += copy.numel() * copy.element_size()
+
+    def exchange(self, tensors: Sequence[Tensor]) -> None:
+        """Swap the values kept with those of ``tensors``, one for each that was put.
+
+        A second exchange brings everything back, also where tensors overlap: every other exchange
+        goes backwards.  Where one fails, the swaps already made are taken back.
+        """
+        order = range(len(tensors))
+        swapped: list[int] = []
+        try:
+            for index in reversed(order) if self._exchanged else order:
+                self._swap(index, tensors[index])
+                swapped.append(index)
+        except BaseException:
+            for index in reversed(swapped):
+                self._swap(index, tensors[index])
+            raise
+        self._exchanged = not self._exchanged
+
+    def drop(self) -> None:
+        """Let go of the values."""
+        self.kept = False
+        self._values, self._offsets = [], []
+        if self._file is not None:
+            self._file.close()
+
+    def same(self, index: int, tensor: Tensor) -> bool:
+        """Whether ``tensor`` holds the values that were put as number ``index``, bit by bit."""
+        now = _copy(tensor)
+        return torch.equal(self._get(index, now), now)
+
+    def _swap(self, index: int, tensor: Tensor) -> None:
+        target = bits(tensor)
+        new = _copy(tensor)
+        old = self._get(index, new)
+        try:
+            self._set(index, new)
+            with torch.no_grad():
+                target.copy_(old)
+        except BaseException:
+            self._set(index, old)
+            raise
+
+    def _get(self, index: int, like: Tensor) -> Tensor:
+        if self._file is None:
+            return self._values[index]
+        values = torch.empty_like(like)
+        self._read(self._offsets[index], values)
+        return values
+
+    def _set(self, index: int, values: Tensor) -> None:
+        if self._file is None:
+            self._values[index] = values
+        else:
+            self._write(self._offsets[index], values)
+
+    def _write(self, offset: int, values: Tensor) -> None:
+        assert self._file is not None
+        self._file.seek(offset)
+        view = memoryview(_as_bytes(values))
+        while len(view):
+            view = view[self._file.write(view) :]
+
+    def _read(self, offset: int, values: Tensor) -> None:
+        assert self._file is not None
+        self._file.seek(offset)
+        view = memoryview(_as_bytes(values))
+        while len(view):
+            count = self._file.readinto(view)
+            if not count:
+                raise OSError("the temporary file that holds old values has been cut short")
+            view = view[count:]
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """The bits of ``tensor``, contiguous and on the CPU."""
+    source = bits(tensor)
+    copy = torch.empty(source.shape, dtype=source.dtype, device="cpu")
+    copy.copy_(source)
+    return copy
+
+
+class SnapshotStore:
+    """Makes snapshots within two budgets, in bytes."""
+
+    def __init__(
+        self,
+        memory_budget: int = MEMORY_BUDGET,
+        disk_budget: int = DISK_BUDGET,
+        folder: str | None = None,
+    ) -> None:
+        self.memory_budget = memory_budget
+        self.disk_budget = disk_budget
+        self._folder = folder or tempfile.gettempdir()
+        self._snapshots: list[Snapshot] = []  # oldest first
+
+    def _used(self, *, on_disk: bool) -> int:
+        return sum(s.size for s in self._live() if s.on_disk == on_disk)
+
+    def _live(self) -> list[Snapshot]:
+        self._snapshots = [snapshot for snapshot in self._snapshots if snapshot.kept]
+        return self._snapshots
+
+    def _disk_limit(self) -> int:
+        """Bytes that snapshots may take on the disk, those there now included."""
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError:
+            return 0
+        return min(self.disk_budget, free - DISK_RESERVE + self._used(on_disk=True))
+
+    def can_keep(self, size: int) -> bool:
+        """Whether a snapshot of ``size`` bytes fits, older ones making room for it."""
+        return size <= self.memory_budget or size <= self._disk_limit()
+
+    def reserve(self, size: int) -> Snapshot | None:
+        """An empty snapshot for ``size`` bytes; None where it does not fit.
+
+        Older snapshots are dropped, oldest first, as far as needed.
+        """
+        while True:
+            live = self._live()
+            if self._used(on_disk=False) + size <= self.memory_budget:
+                snapshot = Snapshot(size, None)
+                break
+            if self._used(on_disk=True) + size <= self._disk_limit():
+                try:
+                    file = tempfile.TemporaryFile(  # noqa: SIM115 - the snapshot closes it
+                        dir=self._folder, buffering=0
+                    )
+                except OSError:
+                    return None
+                snapshot = Snapshot(size, cast(FileIO, file))
+                break
+            if not live or not self.can_keep(size):
+                return None
+            live[0].drop()
+        self._snapshots.append(snapshot)
+        return snapshot
+
+    def close(self) -> None:
+        """Drop all snapshots."""
+        for snapshot in self._snapshots:
+            snapshot.drop()
+        self._snapshots = []

@@ -1,0 +1,150 @@
+"""Sets of named tensors as bytes: what an export writes and a verification compares.
+
+:class:`StateSource` is all that those two ask for.  An open checkpoint is one (it streams from its
+file), and :class:`StateDict` makes one of a model's ``state_dict()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import torch
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+from inspector_app.backend.opening.safetensors_file import BLOCK, CODES
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+_wraps_others: Callable[[object], bool] = is_traceable_wrapper_subclass
+
+
+class Spec(msgspec.Struct, frozen=True, gc=False):
+    """What a safetensors file would say of one value.
+
+    ``reason`` tells why it cannot hold the value; "" where it can.  ``memory`` is equal for values
+    that are the same memory; None where that is not known.
+    """
+
+    dtype: str = ""  # "float32"
+    shape: tuple[int, ...] = ()
+    nbytes: int = 0
+    memory: Hashable = None
+    reason: str = ""
+    is_tensor: bool = True
+
+
+class StateSource(Protocol):
+    """Named values whose bytes can be had piece by piece."""
+
+    def names(self) -> list[str]:
+        """All keys, in order."""
+
+    def spec(self, name: str) -> Spec:
+        """What a file would say of one value."""
+
+    def blocks(self, name: str) -> Iterator[Bytes]:
+        """The bytes of one value whose spec has no reason against it, in order."""
+
+
+def _without_data(tensor: torch.Tensor) -> str:
+    """Why a dense tensor has no bytes to write; "" where it has."""
+    if tensor.is_meta:
+        return "on the meta device: has no data"
+    if _wraps_others(tensor):
+        return f"a {type(tensor).__name__}, which wraps other tensors"
+    try:
+        if tensor.untyped_storage().device.type == "meta":
+            return f"a {type(tensor).__name__}, which has no data"
+    except (RuntimeError, NotImplementedError):
+        return f"a {type(tensor).__name__}, which has no memory of its own"
+    return ""
+
+
+def _place(tensor: torch.Tensor) -> Hashable:
+    """Device and range of bytes that a dense tensor with elements reaches over."""
+    last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    start = tensor.data_ptr()
+    return str(tensor.device), start, start + (last + 1) * tensor.element_size()
+
+
+def describe_value(value: Any) -> Spec:
+    """The spec of one value of a state dict; runs no code of a tensor subclass."""
+    if not isinstance(value, torch.Tensor):
+        return Spec(reason=f"not a tensor but {type(value).__name__}", is_tensor=False)
+    with torch._C.DisableTorchFunctionSubclass():
+        dtype = str(value.dtype).removeprefix("torch.")
+        reason = ""
+        if is_lazy(value):
+            return Spec(dtype, reason="lazy: has no shape before the first forward")
+        if value.is_nested:
+            return Spec(dtype, reason="a nested tensor")
+        shape = tuple(value.shape)
+        if value.is_quantized:
+            reason = "quantized"
+        elif value.layout != torch.strided:
+            reason = f"sparse ({str(value.layout).removeprefix('torch.')})"
+        else:
+            reason = _without_data(value)
+        if not reason and dtype not in CODES:
+            reason = f"{dtype}, which the format does not know"
+        if reason:
+            return Spec(dtype, shape, reason=reason)
+        nbytes = value.numel() * value.element_size()
+        return Spec(dtype, shape, nbytes, _place(value) if nbytes else None)
+
+
+def _spelled_out(tensor: torch.Tensor) -> Bytes:
+    """A contiguous piece as bytes, without a copy where memory already holds just these bytes."""
+    tensor = tensor.resolve_conj().resolve_neg().contiguous().cpu()
+    flat: Bytes = tensor.reshape(-1).view(torch.uint8).numpy()
+    return flat
+
+
+def tensor_blocks(tensor: torch.Tensor) -> Iterator[Bytes]:
+    """The bytes of a dense tensor in row-major order, as pieces of at most ``BLOCK``.
+
+    No second copy of a large tensor is ever made, however it lies in memory.
+    """
+    with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
+        pending = [tensor.detach()]
+        while pending:
+            piece = pending.pop()
+            if not piece.numel():
+                continue
+            if piece.is_contiguous():
+                piece = piece.reshape(-1)
+            nbytes = piece.numel() * piece.element_size()
+            if nbytes <= BLOCK:
+                yield _spelled_out(piece)
+                continue
+            rows = piece.shape[0]
+            fit = max(1, BLOCK * rows // nbytes)
+            # A row that is too long itself is taken apart along its own first dimension.
+            pieces = (
+                [piece[row : row + fit] for row in range(0, rows, fit)]
+                if fit > 1
+                else piece.unbind(0)
+            )
+            pending.extend(reversed(pieces))  # last in, first out
+
+
+class StateDict:
+    """A model's ``state_dict()`` as a :class:`StateSource`."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)  # keeps every value, so that no memory is used twice
+
+    def names(self) -> list[str]:
+        """Keys as ``state_dict()`` gives them."""
+        return list(self._values)
+
+    def spec(self, name: str) -> Spec:
+        """What a file would say of one value."""
+        return describe_value(self._values[name])
+
+    def blocks(self, name: str) -> Iterator[Bytes]:
+        """The bytes of one tensor, in order."""
+        return tensor_blocks(self._values[name])

@@ -1,0 +1,256 @@
+"""Facts of many tensors at once: shape, dtype, device, gradient and where their memory lies.
+
+Plain tensors and parameters are read in batches through the fast getters; whatever refuses one of
+them (lazy, sparse, nested, quantized, wrapped) is read alone, each fact guarded.  Everything goes
+through the descriptors of torch's own base class, so a subclass's properties and
+``__torch_function__`` never run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin
+
+from inspector_app.protocol.table import Int32, Int64
+
+_BATCH = 2048
+_PLAIN = frozenset((Tensor, nn.Parameter))
+_BASE: Any = torch._C.TensorBase
+_storage_address: Callable[[Tensor], int] = torch._C._storage_address  # type: ignore[attr-defined]
+
+
+class Memory(NamedTuple):
+    """Which bytes a tensor occupies: two tensors share memory where space and range meet.
+
+    ``space`` is negative for real memory (one number per device), where ``start`` is an address;
+    otherwise it is the identity of a storage without data, or of the object itself where it has
+    no single storage, and ``start`` an offset in bytes.
+    """
+
+    space: int
+    start: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """Columns over n tensors; codes point into the lists below them, -1 where there is none."""
+
+    shape_index: Int32
+    dtype_index: NDArray[np.int16]
+    device_index: NDArray[np.int16]
+    count: Int64
+    requires_grad: NDArray[np.bool_]
+    lazy: NDArray[np.bool_]
+    space: Int64
+    start: Int64
+    bytes: Int64
+    shapes: list[tuple[int, ...]]
+    dtypes: list[torch.dtype]
+    devices: list[torch.device]
+
+
+def _guarded(read: Callable[[], Any], otherwise: Any) -> Any:
+    """What ``read`` returns, or ``otherwise`` where the tensor refuses it."""
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - torch raises a different class for every kind of tensor
+        return otherwise
+
+
+def shape_of(tensor: Tensor) -> tuple[int, ...] | None:
+    """Logical shape; None where it is unknown (lazy), ragged (nested) or symbolic."""
+    if is_lazy(tensor):
+        return None
+    shape = _guarded(lambda: _BASE.shape.__get__(tensor), None)
+    if shape is None or any(type(extent) is not int for extent in shape):
+        return None
+    return tuple(shape)
+
+
+def is_lazy(tensor: Tensor) -> bool:
+    """Whether the tensor gets its shape from the first forward."""
+    return issubclass(type(tensor), UninitializedTensorMixin)
+
+
+def _parts(tensor: Tensor) -> Iterator[Tensor]:
+    """The plain tensors that a sparse tensor or a wrapper is made of."""
+    layout = _guarded(lambda: _BASE.layout.__get__(tensor), None)
+    compressed_rows = (_BASE.crow_indices, _BASE.col_indices)
+    compressed_columns = (_BASE.ccol_indices, _BASE.row_indices)
+    readers: tuple[Callable[[Tensor], Tensor], ...] = {
+        torch.sparse_coo: (_BASE._indices, _BASE._values),
+        torch.sparse_csr: (*compressed_rows, _BASE.values),
+        torch.sparse_bsr: (*compressed_rows, _BASE.values),
+        torch.sparse_csc: (*compressed_columns, _BASE.values),
+        torch.sparse_bsc: (*compressed_columns, _BASE.values),
+    }.get(layout, ())
+    for reader in readers:
+        part = _guarded(lambda reader=reader: reader(tensor), None)
+        if part is not None:
+            yield part
+    if readers or type(tensor) in _PLAIN:
+        return
+    held = dict(_guarded(lambda: object.__getattribute__(tensor, "__dict__"), {}))
+    for cls in type(tensor).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else tuple(slots):
+            member = cls.__dict__.get(name)
+            if type(member).__name__ == "member_descriptor":
+                held[name] = _guarded(lambda member=member: member.__get__(tensor), None)
+    for part in held.values():
+        if issubclass(type(part), Tensor) and part is not tensor:
+            yield part
+
+
+def _span(tensor: Tensor) -> int:
+    """Bytes from the first to the last element of a strided tensor, capped by its storage."""
+    shape = _BASE.size(tensor)
+    if 0 in shape:
+        return 0
+    last = sum((n - 1) * step for n, step in zip(shape, _BASE.stride(tensor), strict=True))
+    itemsize = _BASE.element_size(tensor)
+    offset = _BASE.storage_offset(tensor) * itemsize
+    available = _BASE.untyped_storage(tensor).nbytes() - offset
+    return max(0, min((last + 1) * itemsize, available))
+
+
+def memory_of(tensor: Tensor, device_number: Callable[[torch.device], int]) -> Memory:
+    """Where any tensor's bytes lie; raises nothing."""
+    alone = Memory(id(tensor), 0, 0)
+    if is_lazy(tensor):
+        return alone
+
+    def strided() -> Memory:
+        size = _span(tensor)
+        storage = _BASE.untyped_storage(tensor)
+        offset = _BASE.storage_offset(tensor) * _BASE.element_size(tensor)
+        if storage.device.type == "meta":
+            return Memory(storage._cdata, offset, size)
+        address = storage.data_ptr()
+        if not address or not size:
+            return alone
+        return Memory(-1 - device_number(storage.device), address + offset, size)
+
+    nested = _guarded(lambda: _BASE.is_nested.__get__(tensor), False)
+    inner = list(_parts(tensor))
+    if not inner and not nested:
+        found = _guarded(strided, None)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    if inner:
+        held = [memory_of(part, device_number) for part in inner]
+        if len(held) == 1:  # a wrapper around one tensor shares that tensor's memory
+            return held[0]
+        return alone._replace(bytes=sum(part.bytes for part in held))
+    return alone._replace(bytes=_guarded(lambda: _BASE.nbytes.__get__(tensor), 0))
+
+
+class _Numbers(dict[Any, int]):
+    """Values numbered as they are met."""
+
+    def __missing__(self, value: Any) -> int:
+        self[value] = number = len(self)
+        return number
+
+
+class _Reader:
+    """Collects the columns of :class:`TensorFacts`."""
+
+    def __init__(self) -> None:
+        self.shapes, self.dtypes, self.devices = _Numbers(), _Numbers(), _Numbers()
+        self.columns: tuple[list[Any], ...] = tuple([] for _ in range(8))
+
+    def _fast(self, batch: Sequence[Tensor]) -> tuple[Sequence[Any], ...] | None:
+        """The columns of plain strided tensors; None where one is of another kind."""
+        if not _PLAIN.issuperset(map(type, batch)):
+            return None
+        try:
+            devices = [t.device for t in batch]
+            if not all(map(_BASE.is_contiguous, batch)) or len(set(devices)) > 1:
+                return None
+            dtypes = [t.dtype for t in batch]
+            shapes = list(map(_BASE.size, batch))
+            sizes = [t.nbytes for t in batch]
+            addresses = list(map(_storage_address, batch))  # raises where there is no storage
+            gradients = [t.requires_grad for t in batch]
+            spaces: list[int] = addresses
+            if devices[0].type == "meta":
+                if len(set(addresses)) < len(batch):
+                    offsets = [t.storage_offset() * t.element_size() for t in batch]
+                else:
+                    offsets = [0] * len(batch)
+            else:
+                spaces = [-1 - self.devices[devices[0]]] * len(batch)
+                offsets = list(map(_BASE.data_ptr, batch))
+                if not all(offsets):
+                    return None  # empty, or without its memory at the moment
+        except (RuntimeError, NotImplementedError):
+            return None
+        number = self.devices[devices[0]]
+        return (
+            [self.shapes[shape] for shape in shapes],
+            [self.dtypes[dtype] for dtype in dtypes],
+            [number] * len(batch),
+            gradients,
+            [False] * len(batch),
+            spaces,
+            offsets,
+            sizes,
+        )
+
+    def _slow(self, tensor: Tensor) -> tuple[Any, ...]:
+        """One row of the columns, of any tensor."""
+        shape = shape_of(tensor)
+        dtype = _guarded(lambda: _BASE.dtype.__get__(tensor), None)
+        device = _guarded(lambda: _BASE.device.__get__(tensor), None)
+        memory = memory_of(tensor, self.devices.__getitem__)
+        return (
+            -1 if shape is None else self.shapes[shape],
+            -1 if dtype is None else self.dtypes[dtype],
+            -1 if device is None else self.devices[device],
+            bool(_guarded(lambda: _BASE.requires_grad.__get__(tensor), False)),
+            is_lazy(tensor),
+            *memory,
+        )
+
+    def read(self, batch: Sequence[Tensor]) -> None:
+        """Append the facts of some tensors."""
+        rows: Any = self._fast(batch)
+        if rows is None:
+            rows = zip(*map(self._slow, batch), strict=True)
+        for column, values in zip(self.columns, rows, strict=True):
+            column.extend(values)
+
+
+def tensor_facts(tensors: Sequence[Tensor]) -> TensorFacts:
+    """The facts of all ``tensors``, in order."""
+    reader = _Reader()
+    with torch._C.DisableTorchFunctionSubclass():
+        for start in range(0, len(tensors), _BATCH):
+            reader.read(tensors[start : start + _BATCH])
+    shape_index, dtype_index, device_index, gradients, lazy, space, start_at, size = reader.columns
+    shapes = [tuple(shape) for shape in reader.shapes]
+    elements = np.asarray([int(np.prod(s, dtype=object)) for s in shapes] + [0], np.int64)
+    shape_codes = np.asarray(shape_index, np.int32)
+    return TensorFacts(
+        shape_index=shape_codes,
+        dtype_index=np.asarray(dtype_index, np.int16),
+        device_index=np.asarray(device_index, np.int16),
+        count=elements[shape_codes],
+        requires_grad=np.asarray(gradients, np.bool_),
+        lazy=np.asarray(lazy, np.bool_),
+        space=np.asarray(space, np.int64),
+        start=np.asarray(start_at, np.int64),
+        bytes=np.asarray(size, np.int64),
+        shapes=shapes,
+        dtypes=list(reader.dtypes),
+        devices=list(reader.devices),
+    )

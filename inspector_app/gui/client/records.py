@@ -1,0 +1,160 @@
+"""The window's mirror of the backend's ring of records.
+
+Records are asked for at the rate they can be drawn, one request in the air at a time, from where
+the last answer ended: what is drawn may skip, what is mirrored does not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
+
+from inspector_app.protocol.messages import (
+    GetRecords,
+    Opened,
+    Records,
+    Request,
+    Run,
+    Series,
+    Watching,
+)
+
+INTERVAL = 33  # milliseconds between two requests
+MOST = 4096  # records asked for at once
+KEPT = 65_536  # records mirrored
+
+
+class Requests(Protocol):
+    """What the feed needs of a session."""
+
+    asked: SignalInstance
+    answered: SignalInstance
+
+    def request(
+        self, request: Request, on_result: Any, on_error: Any = None, label: str = ""
+    ) -> int:
+        """As :meth:`ClientSession.request`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Sequence numbers ``first`` to ``stop`` - 1 were evicted before they could be fetched."""
+
+    first: int
+    stop: int
+
+
+class RecordsStore:
+    """The newest records, whole answers at a time, and the gaps between them."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything: a new session counts from 0."""
+        self.series: dict[int, Series] = {}
+        self.answers: deque[Records] = deque()
+        self.gaps: list[Gap] = []
+        self.next = 0
+        self.size = 0  # records
+
+    def add(self, records: Records) -> None:
+        """Mirror one answer."""
+        self.series = {series.key: series for series in records.series}
+        if records.first > self.next:
+            self.gaps.append(Gap(self.next, records.first))
+        self.next = max(self.next, records.next)
+        if not len(records.sequence):
+            return
+        self.answers.append(records)
+        self.size += len(records.sequence)
+        while self.size > self._kept and len(self.answers) > 1:
+            self.size -= len(self.answers.popleft().sequence)
+        oldest = int(self.answers[0].sequence[0])
+        self.gaps = [gap for gap in self.gaps if gap.stop > oldest]
+
+
+class RecordsFeed(QObject):
+    """Fetches records while watched modules run, and the last ones after they stopped.
+
+    ``arrived(Records)`` gives each answer that holds any.
+    """
+
+    arrived = Signal(object)
+
+    def __init__(self, session: Requests, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.store = RecordsStore()
+        self._session = session
+        self._watched = False
+        self._running = 0
+        self._in_the_air = False
+        self._generation = 0  # of the worker asked: late answers of a former one do not count
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(INTERVAL)
+        self._timer.timeout.connect(self._fetch)
+        session.asked.connect(self._asked)
+        session.answered.connect(self._answered)
+
+    @property
+    def active(self) -> bool:
+        """Whether it is fetching."""
+        return self._timer.isActive()
+
+    def _asked(self, request: Request) -> None:
+        if isinstance(request, Run):
+            self._running += 1
+            self._update()
+
+    def _answered(self, request: Request, outcome: object) -> None:
+        if isinstance(outcome, Opened):
+            self.store.clear()
+            self._watched, self._in_the_air = False, False
+            self._generation += 1
+        elif isinstance(outcome, Watching):
+            self._watched = bool(outcome.rows)
+        elif isinstance(request, Run):
+            self._running -= 1
+            if self._watched:
+                self._fetch()  # what the last forwards left
+        else:
+            return
+        self._update()
+
+    def _update(self) -> None:
+        if self._watched and self._running:
+            if not self._timer.isActive():
+                self._timer.start()
+        else:
+            self._timer.stop()
+
+    def _fetch(self) -> None:
+        if self._in_the_air:
+            return
+        self._in_the_air = True
+        generation = self._generation
+        self._session.request(
+            GetRecords(since=self.store.next, limit=MOST),
+            lambda records: self._take(generation, records),
+            lambda error: self._missed(generation),
+        )
+
+    def _take(self, generation: int, records: Records) -> None:
+        if generation != self._generation:
+            return
+        self._in_the_air = False
+        self.store.add(records)
+        if len(records.sequence):
+            self.arrived.emit(records)
+            if not self._timer.isActive():
+                self._fetch()  # the run is over: until nothing is left
+
+    def _missed(self, generation: int) -> None:
+        if generation == self._generation:
+            self._in_the_air = False

@@ -1,0 +1,286 @@
+"""Watching modules and running the model: what is watched, what runs, and what is drawn of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QWidget
+
+from inspector_app.gui.client.records import RecordsFeed
+from inspector_app.gui.client.session import ClientSession
+from inspector_app.gui.panels.inputs_dialog import InputsDialog
+from inspector_app.gui.panels.live_panel import LivePanel
+from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
+from inspector_app.protocol.messages import (
+    DescribeInputs,
+    InputField,
+    InputForm,
+    Opened,
+    Ran,
+    Records,
+    Run,
+    Series,
+    Unwatch,
+    Watch,
+    Watching,
+)
+from inspector_app.protocol.table import Flag, Role, RowTable
+from widgets.numbers import count_text
+
+_PAUSE = 0.02  # seconds between two forwards of an endless run: leaves the machine usable
+_WATCH_MODULES = "Select modules and press Watch to see their activations here while they run."
+_NUMBERS = frozenset({"NoneType", "bool", "int", "float", "complex"})  # rows of plain values
+
+
+class Live(QObject):
+    """Owns the form of inputs, the set of watched rows and the running job; fills a LivePanel.
+
+    ``changed`` is emitted when any of these changed; ``told(text, tone, detail)`` tells a person.
+    """
+
+    changed = Signal()
+    told = Signal(str, str, str)
+
+    def __init__(
+        self,
+        session: ClientSession,
+        panel: LivePanel,
+        table: Callable[[], RowTable],
+        window: QWidget,
+    ) -> None:
+        super().__init__(window)
+        self._session = session
+        self._panel = panel
+        self._table = table
+        self._window = window
+        self._feed = RecordsFeed(session, self)
+        self._feed.arrived.connect(self._draw)
+        self._form: InputForm | None = None
+        self._fields: list[InputField] | None = None
+        self._run: int | None = None
+        self._cells: list[tuple[int, str]] = []
+        self._row_of: dict[int, int] = {}  # of each cell of the grid
+        self._disabled = ""
+        self.watched: set[int] = set()
+        self.series: list[Series] = []
+        self.forwards = 0  # of the newest run, as far as drawn
+        panel.empty_clicked.connect(lambda: self.run(1))
+
+    @property
+    def running(self) -> bool:
+        """Whether the model runs now."""
+        return self._run is not None
+
+    def row_of_cell(self, key: int) -> int:
+        """The row that a cell of the grid draws; raises KeyError for an unknown one."""
+        return self._row_of[key]
+
+    # -- targets -------------------------------------------------------------------------------
+
+    def target_opened(self, opened: Opened) -> None:
+        """Forget what belonged to the target before."""
+        self._form, self._fields, self._run = None, None, None
+        self._set_watching(set(), [])
+        self._disabled = opened.disabled.get("watch", "") or opened.disabled.get("run", "")
+        self._show_state()
+
+    def worker_lost(self) -> None:
+        """The hooks went with the process."""
+        self._run = None
+        self._set_watching(set(), [])
+
+    # -- watching ------------------------------------------------------------------------------
+
+    def watch(self, rows: list[int]) -> None:
+        """Watch the modules among ``rows``."""
+        table = self._table()
+        watchable = modules_of(table)
+        modules = [row for row in rows if watchable[table.position(row)]]
+        if not modules:
+            self.told.emit("Only modules can be watched: select some first.", "info", "")
+            return
+        self._session.request(Watch(rows=modules), self._watching)
+
+    def watch_leaves(self, rows: list[int]) -> None:
+        """Watch all modules below ``rows`` that have none below them."""
+        table = self._table()
+        leaves: list[int] = []
+        for row in rows:
+            leaves += leaf_modules(table, table.position(row))
+        self.watch(list(dict.fromkeys(leaves)))
+
+    def unwatch(self, rows: list[int] | None) -> None:
+        """Remove the hooks of these modules; all with None."""
+        self._session.request(Unwatch(rows=rows), self._watching)
+
+    def _watching(self, watching: Watching) -> None:
+        self._set_watching(set(watching.rows), watching.series)
+
+    def _set_watching(self, rows: set[int], series: list[Series]) -> None:
+        self.watched, self.series = rows, series
+        self._show_cells()
+        self.changed.emit()
+
+    # -- running -------------------------------------------------------------------------------
+
+    def ask_inputs(self) -> None:
+        """Open the dialog for example inputs."""
+        self._with_form(self._open_form)
+
+    def run(self, repeat: int) -> None:
+        """Run ``repeat`` forwards; 0 until stopped."""
+        if not self.running:
+            self._with_form(lambda form: self._start(form, repeat))
+
+    def stop(self) -> None:
+        """Stop the run after the forward under way."""
+        if self._run is not None:
+            self._session.cancel(self._run)
+
+    def _with_form(self, then: Callable[[InputForm], None]) -> None:
+        if self._form is not None:
+            then(self._form)
+            return
+
+        def arrived(form: InputForm) -> None:
+            self._form = form
+            self._fields = None if form.provided else list(form.fields)
+            then(form)
+
+        self._session.request(DescribeInputs(), arrived)
+
+    def _open_form(self, form: InputForm) -> None:
+        dialog = InputsDialog(form, self._fields, self._window)
+
+        def accepted() -> None:
+            self._fields = dialog.fields
+
+        dialog.accepted.connect(accepted)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _start(self, form: InputForm, repeat: int) -> None:
+        if self.running:
+            return
+        if self._fields is None and not form.provided:
+            self.told.emit(form.reason or "There are no example inputs to run with.", "warning", "")
+            return
+        request = Run(
+            fields=self._fields,
+            repeat=repeat,
+            mode=self._panel.mode,
+            pause=0.0 if repeat else _PAUSE,
+        )
+        label = "Running" if repeat else "Running until stopped"
+        self._run = self._session.request(request, self._ran, self._run_failed, label)
+        self.changed.emit()
+
+    def _ran(self, ran: Ran) -> None:
+        self._ended()
+        forwards = f"{count_text(ran.forwards)} forward{'' if ran.forwards == 1 else 's'}"
+        self._panel.line.say(f"{forwards} in {ran.seconds:.2f} s", "muted")
+
+    def _run_failed(self, error: InspectorError) -> None:
+        self._ended()
+        if not isinstance(error, (Cancelled, ConnectionLost)):
+            self._panel.line.say(error.sentence, "danger")
+            self._panel.line.setToolTip(error.detail)
+            self.told.emit(error.sentence, "danger", error.detail)
+
+    def _ended(self) -> None:
+        self._run = None
+        self.changed.emit()
+
+    # -- drawing -------------------------------------------------------------------------------
+
+    def _show_state(self) -> None:
+        """The empty state while there is no cell."""
+        self._panel.line.say("")
+        self._panel.line.setToolTip("")
+        self._panel.empty.set_button(None)
+        self._panel.show_empty(self._disabled or _WATCH_MODULES)
+
+    def _show_cells(self) -> None:
+        """One cell for each series, and for each watched module that has none yet."""
+        table = self._table()
+        with_series = {series.row for series in self.series}
+        cells = [(series.key, series.row, series.leaf) for series in self.series]
+        cells += [(-1 - row, row, "") for row in sorted(self.watched - with_series)]
+        shown: list[tuple[int, int, str]] = []
+        for key, row, leaf in cells:
+            try:
+                position = table.position(row)
+            except KeyError:
+                continue
+            title = table.path(position) or table.class_name(position)
+            shown.append((position, key, title + leaf))
+        shown.sort(key=lambda cell: cell[0])
+        self._row_of = {key: int(table.ids[position]) for position, key, _ in shown}
+        titles = [(key, title) for _, key, title in shown]
+        if not titles:
+            self._cells = []
+            self._show_state()
+            return
+        if titles != self._cells:
+            from widgets.histogram_grid import GridSeries
+
+            self._cells = titles
+            self._panel.grid.set_series([GridSeries(key, title) for key, title in titles])
+        self._panel.show_grid()
+
+    def _draw(self, records: Records) -> None:
+        """Draw the newest record of each series; what is between is mirrored, not drawn."""
+        known = {series.key for series in self.series}
+        if any(series.key not in known for series in records.series):
+            self.series = [series for series in records.series if series.row in self.watched]
+            self._show_cells()
+        newest = {key: index for index, key in enumerate(records.key.tolist())}
+        grid = self._panel.grid
+        for key, index in newest.items():
+            if key not in self._row_of:
+                continue
+            sampled, count = int(records.sampled[index]), int(records.count[index])
+            grid.update_record(
+                key,
+                float(records.minimum[index]),
+                float(records.maximum[index]),
+                records.counts[index],
+                float(records.mean[index]),
+                float(records.deviation[index]),
+                int(records.nan[index]),
+                int(records.positive_infinity[index] + records.negative_infinity[index]),
+                int(records.step[index]),
+                f"sample of {count_text(sampled)} of {count_text(count)}"
+                if sampled < count
+                else "",
+            )
+        if len(records.step):
+            self.forwards = int(records.step.max())
+            if self.running:
+                self._panel.line.say(f"forward {count_text(self.forwards)}", "muted")
+        for failure in records.failures:
+            self.told.emit(failure, "warning", "")
+
+
+def modules_of(table: RowTable) -> NDArray[np.bool_]:
+    """(n,) which rows are modules, also those that a plain list or attribute holds."""
+    plain = Flag.TENSOR | Flag.CONTAINER
+    number = np.asarray([name in _NUMBERS for name in table.classes], bool)
+    held = (table.role == Role.ATTRIBUTE) & ((table.flags & plain) == 0)
+    held &= ~number[table.class_index]
+    modules: NDArray[np.bool_] = (table.role == Role.MODULE) | held
+    return modules
+
+
+def leaf_modules(table: RowTable, position: int) -> list[int]:
+    """Ids of the modules at or below ``position`` that have none below them, each object once."""
+    modules = modules_of(table)
+    running = np.concatenate(([0], np.cumsum(modules)))
+    first = np.arange(len(table))
+    leaves = modules & (running[table.end] - running[first + 1] == 0)
+    leaves &= (table.flags & (Flag.REPEATED | Flag.REFERENCE)) == 0
+    chosen = np.flatnonzero(leaves[position : table.end[position]]) + position
+    return [int(row) for row in table.ids[chosen]]

@@ -1,0 +1,100 @@
+"""Activations of watched modules while the model runs: controls above, histograms below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, cast
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QComboBox,
+    QSizePolicy,
+    QStackedLayout,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector_app.gui.panels.tone_label import ToneLabel
+from widgets.empty_state import EmptyState
+from widgets.theme import GRID
+
+if TYPE_CHECKING:
+    from widgets.histogram_grid import HistogramGrid
+
+
+class LivePanel(QWidget):
+    """``actions`` fill the toolbar, None standing for a separator.
+
+    The grid is made when it is first needed: its plotting library would double the program's
+    start.
+    """
+
+    cell_clicked = Signal(int)
+    empty_clicked = Signal()
+
+    def __init__(self, actions: Sequence[QAction | None], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("livePanel")
+        bar = QToolBar()
+        bar.setObjectName("liveBar")
+        bar.setIconSize(QSize(2 * GRID, 2 * GRID))
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        for action in actions:
+            if action is None:
+                bar.addSeparator()
+            else:
+                bar.addAction(action)
+        self.mode_box = QComboBox()
+        self.mode_box.setObjectName("runMode")
+        self.mode_box.setAccessibleName("Mode of the forwards")
+        self.mode_box.addItem("eval mode", "eval")
+        self.mode_box.addItem("train mode", "train")
+        self.mode_box.setToolTip(
+            "Mode of the modules during a forward; flags and buffers are put back afterwards"
+        )
+        bar.addWidget(self.mode_box)
+        self.line = ToneLabel(tone="muted")
+        self.line.setObjectName("liveLine")
+        self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.line.setContentsMargins(GRID, 0, GRID, 0)
+        self.line.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        bar.addWidget(self.line)
+        self.empty = EmptyState("live", "", "Run")
+        self.empty.setObjectName("liveEmpty")
+        self.empty.clicked.connect(self.empty_clicked)
+        self._grid: HistogramGrid | None = None
+        self._pages = QStackedLayout()
+        self._pages.addWidget(self.empty)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(bar)
+        column.addLayout(self._pages, 1)
+
+    @property
+    def mode(self) -> Literal["eval", "train"]:
+        """How the modules are set while they run."""
+        return cast("Literal['eval', 'train']", self.mode_box.currentData())
+
+    @property
+    def grid(self) -> HistogramGrid:
+        """The histograms."""
+        if self._grid is None:
+            from widgets.histogram_grid import HistogramGrid
+
+            self._grid = HistogramGrid()
+            self._grid.setObjectName("grid")
+            self._grid.series_clicked.connect(self.cell_clicked)
+            self._pages.addWidget(self._grid)
+        return self._grid
+
+    def show_grid(self) -> None:
+        """The histograms take the place of the empty state."""
+        self._pages.setCurrentWidget(self.grid)
+
+    def show_empty(self, sentence: str) -> None:
+        """One sentence, and the button that fills the panel."""
+        self.empty.set_sentence(sentence)
+        self._pages.setCurrentWidget(self.empty)

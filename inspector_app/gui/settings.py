@@ -1,0 +1,63 @@
+"""What the program remembers from one start to the next, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSettings
+
+THEMES = ("system", "light", "dark", "high contrast")
+
+
+class Settings:
+    """The theme and the places of windows; a file elsewhere keeps tests off a person's own."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """``path`` of an INI file; None for the person's own settings."""
+        if path is None:
+            self._settings = QSettings(
+                QSettings.Format.IniFormat,
+                QSettings.Scope.UserScope,
+                "model-inspector",
+                "inspector-app",
+            )
+        else:
+            self._settings = QSettings(str(path), QSettings.Format.IniFormat)
+
+    @property
+    def theme(self) -> str:
+        """One of :data:`THEMES`; "system" where nothing or something else was remembered."""
+        choice = self._settings.value("theme", THEMES[0])
+        return choice if choice in THEMES else THEMES[0]
+
+    @theme.setter
+    def theme(self, choice: str) -> None:
+        if choice not in THEMES:
+            raise ValueError(f"no theme is called {choice!r}: choose one of {', '.join(THEMES)}")
+        self._settings.setValue("theme", choice)
+
+    @property
+    def geometry(self) -> QByteArray:
+        """Of the main window, for ``restoreGeometry``; empty the first time."""
+        return self._bytes("window/geometry")
+
+    @geometry.setter
+    def geometry(self, geometry: QByteArray) -> None:
+        self._settings.setValue("window/geometry", geometry)
+
+    @property
+    def window_state(self) -> QByteArray:
+        """Of docks and toolbars, for ``restoreState``; empty the first time."""
+        return self._bytes("window/state")
+
+    @window_state.setter
+    def window_state(self, state: QByteArray) -> None:
+        self._settings.setValue("window/state", state)
+
+    def sync(self) -> None:
+        """Write to the disk now."""
+        self._settings.sync()
+
+    def _bytes(self, key: str) -> QByteArray:
+        value = self._settings.value(key, QByteArray())
+        return value if isinstance(value, QByteArray) else QByteArray()

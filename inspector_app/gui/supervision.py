@@ -1,0 +1,78 @@
+"""What a person is told and offered when the worker prints, hangs or dies."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
+
+from inspector_app.gui.client.session import ClientSession
+from inspector_app.gui.panels.output_dialog import OutputDialog
+from inspector_app.protocol.messages import Edited
+from widgets.job_panel import JobPanel
+from widgets.notice_bar import NoticeBar
+
+
+class Supervision(QObject):
+    """Puts the worker's end and its jobs into the notice bar and the job panel."""
+
+    def __init__(
+        self, session: ClientSession, notices: NoticeBar, jobs: JobPanel, window: QWidget
+    ) -> None:
+        super().__init__(window)
+        self._session = session
+        self._notices = notices
+        self._cancelled: set[int] = set()  # jobs a person asked to stop
+        self.output = OutputDialog(window)
+        session.output.connect(self.output.append)
+        session.lost.connect(self._lost)
+        session.replayed.connect(self._replayed)
+        session.cancel_stuck.connect(self._stuck)
+        session.job_started.connect(jobs.start)
+        session.job_progress.connect(jobs.update_job)
+        session.job_ended.connect(jobs.finish)
+        session.job_ended.connect(self._cancelled.discard)
+        jobs.cancel_requested.connect(self.cancel)
+
+    def cancel(self, job: int) -> None:
+        """A person wants a job to stop."""
+        self._cancelled.add(job)
+        self._session.cancel(job)
+
+    def restart(self) -> None:
+        """Open the same target in a new process and carry out the edits again."""
+        self._session.restart_and_replay()
+
+    def show_output(self) -> None:
+        """What the worker printed."""
+        self.output.show()
+        self.output.raise_()
+        self.output.activateWindow()
+
+    def _lost(self, sentence: str, detail: str) -> None:
+        edits = sum(entry.done for entry in self._session.journal)
+        last = detail.strip().splitlines()[-1] if detail.strip() else ""
+        text = f"The model's process ended. {sentence} {last}".strip()
+        restart = f"Restart and replay {edits} edit{'s' * (edits != 1)}" if edits else "Restart"
+        self._notices.show_notice(
+            text,
+            "danger",
+            [(restart, self.restart), ("Show output", self.show_output)],
+            detail,
+        )
+
+    def _replayed(self, edited: Edited) -> None:
+        edits = sum(entry.done for entry in edited.history)
+        text = "The model is open again."
+        if edits:
+            text += f" {edits} edit{' was' if edits == 1 else 's were'} carried out again."
+        self._notices.show_notice(text, "good")
+
+    def _stuck(self, job: int) -> None:
+        if job not in self._cancelled:
+            return
+        self._notices.show_notice(
+            "The model's own code is running and does not stop. Its process can be ended; the "
+            "edits are kept and can be replayed.",
+            "warning",
+            [("End the process", lambda: self._session.end_worker(job))],
+        )

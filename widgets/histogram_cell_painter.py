@@ -1,0 +1,237 @@
+"""Looks of one cell of the histogram grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from types import TracebackType
+from typing import NamedTuple
+
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QColor, QFontMetrics, QPainter
+from PySide6.QtWidgets import QWidget
+
+from widgets.histogram_cells import Record, classify, picture
+from widgets.numbers import count_text, short_count, value_text
+from widgets.theme import GRID, current_theme, mix, mono_font, ui_font
+
+_PAD = GRID
+_TITLE = 3 * GRID  # heights of the lines
+_STATUS = 2 * GRID
+_PLOT = 6 * GRID
+_AXIS = 2 * GRID + GRID // 2
+
+
+@dataclass
+class CellState:
+    """What one cell shows."""
+
+    key: int
+    title: str
+    record: Record | None = None
+    removed: bool = False
+
+
+class PlacedCell(NamedTuple):
+    """A cell, where it is painted, and what the pointer and the keys do to it."""
+
+    state: CellState
+    rect: QRect
+    current: bool
+    hovered: bool
+    bin_number: int  # under the pointer, -1 where there is none
+
+
+@dataclass(frozen=True)
+class CellLook:
+    """Sizes of a cell: title, status line, plot and axis line below each other."""
+
+    width: int
+    height: int = _TITLE + _STATUS + _PLOT + _AXIS + GRID // 2
+
+    def plot(self, rect: QRect) -> QRect:
+        """The plot inside a cell."""
+        return QRect(
+            rect.left() + _PAD,
+            rect.top() + _TITLE + _STATUS + GRID // 4,
+            self.width - 2 * _PAD,
+            _PLOT - GRID // 4,
+        )
+
+
+def cell_look(width: int) -> CellLook:
+    """Sizes for a width in pixels."""
+    return CellLook(max(8 * GRID, width))
+
+
+@lru_cache(maxsize=2)
+def _metrics(mono: bool) -> QFontMetrics:
+    return QFontMetrics(mono_font(small=True) if mono else ui_font(small=True))
+
+
+@lru_cache(maxsize=1)
+def _letter() -> int:
+    """Width of a character of the monospaced face."""
+    return _metrics(True).horizontalAdvance("0")
+
+
+@lru_cache(maxsize=4096)
+def _elided(words: str, width: int, mono: bool) -> str:
+    """Names lose their middle, sentences their end."""
+    mode = Qt.TextElideMode.ElideMiddle if mono else Qt.TextElideMode.ElideRight
+    return _metrics(mono).elidedText(words, mode, width)
+
+
+class CellPainter:
+    """Paints cells on a widget; use it as a context manager around one paint event.
+
+    Texts are painted font by font, since changing it costs more than a word.
+    """
+
+    def __init__(self, device: QWidget, area: QRect, look: CellLook, logarithmic: bool) -> None:
+        self._look = look
+        self._logarithmic = logarithmic
+        self._theme = current_theme()
+        self._ratio = device.devicePixelRatioF()
+        self._painter = QPainter(device)
+        self._painter.fillRect(area, self._theme.window)
+
+    def __enter__(self) -> CellPainter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._painter.end()
+
+    def paint(self, cells: list[PlacedCell]) -> None:
+        """Everything of the given cells."""
+        self._paint_grounds(cells)
+        for removed in (False, True):
+            self._paint_plots([cell for cell in cells if cell.state.removed == removed], removed)
+        self._painter.setFont(mono_font(small=True))
+        for cell in cells:
+            self._paint_title(cell)
+            if cell.state.record is not None and len(cell.state.record.counts):
+                self._paint_axis(cell, cell.state.record)
+        self._painter.setFont(ui_font(small=True))
+        for cell in cells:
+            self._paint_status(cell)
+
+    def _paint_grounds(self, cells: list[PlacedCell]) -> None:
+        """Ground and frame; the frame tells current, under the pointer and troubled."""
+        painter, theme = self._painter, self._theme
+        painter.setBrush(theme.base)
+        for cell in cells:
+            record = cell.state.record
+            colour = theme.border
+            if cell.current:
+                colour = theme.accent
+            elif record is not None and (record.nan or record.infinite):
+                colour = theme.danger
+            elif cell.hovered:
+                colour = theme.muted
+            painter.setPen(colour)
+            painter.drawRect(cell.rect.adjusted(0, 0, -1, -1))
+            if cell.current:
+                painter.drawRect(cell.rect.adjusted(1, 1, -2, -2))
+
+    def _paint_plots(self, cells: list[PlacedCell], removed: bool) -> None:
+        """All histograms from one picture."""
+        drawn = [
+            (cell.state.record, self._look.plot(cell.rect))
+            for cell in cells
+            if cell.state.record is not None and len(cell.state.record.counts)
+        ]
+        if not drawn:
+            return
+        theme, ratio = self._theme, self._ratio
+        width, height = round(drawn[0][1].width() * ratio), round(drawn[0][1].height() * ratio)
+        classes = classify(
+            [record.heights(self._logarithmic) for record, _ in drawn],
+            [record.mean_place for record, _ in drawn],
+            width,
+            height,
+        )
+        outline = theme.muted if removed else theme.accent
+        fill = mix(outline, theme.base, 0.28)
+        image, _pixels = picture(classes, (theme.base, outline, fill, theme.text))
+        for number, (_, plot) in enumerate(drawn):
+            source = QRect(0, number * height, width, height)
+            self._painter.drawImage(plot, image, source)
+
+    def _paint_title(self, cell: PlacedCell) -> None:
+        state, rect = cell.state, cell.rect
+        self._painter.setPen(self._theme.muted if state.removed else self._theme.text)
+        title = _elided(state.title, self._look.width - 2 * _PAD, True)
+        self._painter.drawText(rect.left() + _PAD, rect.top() + _TITLE - GRID, title)
+
+    def _paint_axis(self, cell: PlacedCell, record: Record) -> None:
+        """The numbers below the plot: bounds and mean, or what the pointer reads."""
+        painter, theme = self._painter, self._theme
+        plot = self._look.plot(cell.rect)
+        floor = plot.bottom() + 1
+        baseline = floor + 2 * GRID - 3
+        painter.fillRect(plot.left(), floor, plot.width(), 1, theme.border)
+        letter = _letter()
+        if cell.bin_number >= 0:
+            left_words, right_words = self._read_bin(record, plot, cell.bin_number)
+            middle = ""
+            painter.setPen(theme.text)
+        else:
+            left_words, right_words = value_text(record.low), value_text(record.high)
+            middle = f"μ {value_text(record.mean)}"
+            painter.setPen(theme.muted)
+        painter.drawText(plot.left(), baseline, left_words)
+        painter.drawText(plot.right() + 1 - letter * len(right_words), baseline, right_words)
+        room = plot.width() - letter * (len(left_words) + len(right_words) + 2)
+        if middle and letter * len(middle) <= room:
+            painter.setPen(theme.text)
+            left = plot.left() + letter * (len(left_words) + 1)
+            painter.drawText(left + (room - letter * len(middle)) // 2, baseline, middle)
+
+    def _read_bin(self, record: Record, plot: QRect, number: int) -> tuple[str, str]:
+        """Mark the column of a bin; its range and count in words."""
+        bins = len(record.counts)
+        left = plot.left() + number * plot.width() // bins
+        right = plot.left() + (number + 1) * plot.width() // bins
+        mark = QColor(self._theme.text)
+        mark.setAlpha(56)
+        self._painter.fillRect(left, plot.top(), max(1, right - left), plot.height(), mark)
+        low, high = record.bin_edges(number)
+        words = f"{value_text(low)} … {value_text(high)}"
+        return words, short_count(int(record.counts[number]))
+
+    def _paint_status(self, cell: PlacedCell) -> None:
+        """Step and note at the left, NaN and Inf at the right; or why there is nothing."""
+        painter, theme, record = self._painter, self._theme, cell.state.record
+        plot = self._look.plot(cell.rect)
+        if record is None or not len(record.counts):
+            painter.setPen(theme.muted)
+            words = "no record yet" if record is None else "no finite value"
+            painter.drawText(plot, Qt.AlignmentFlag.AlignCenter, words)
+        if record is None:
+            return
+        baseline = cell.rect.top() + _TITLE + GRID
+        right = plot.right() + 1
+        for count, word in ((record.infinite, "Inf"), (record.nan, "NaN")):
+            if count:
+                right = self._paint_trouble(f"{word} {short_count(count)}", right, baseline)
+        words = f"step {count_text(record.step)}"
+        if cell.state.removed:
+            words += " · no longer watched"
+        elif record.note:
+            words += f" · {record.note}"
+        painter.setPen(theme.muted)
+        painter.drawText(plot.left(), baseline, _elided(words, right - plot.left() - GRID, False))
+
+    def _paint_trouble(self, words: str, right: int, baseline: int) -> int:
+        """A small filled label that ends at ``right``; returns where the next one may end."""
+        width = _metrics(False).horizontalAdvance(words) + GRID
+        self._painter.fillRect(right - width, baseline - 11, width, 14, self._theme.danger)
+        self._painter.setPen(self._theme.base)
+        self._painter.drawText(right - width + GRID // 2, baseline, words)
+        return right - width - GRID // 2
