@@ -18,12 +18,16 @@ SCREENSHOT ?= model-inspector.png
 
 run:
 	@.ci/setup run
+ifneq ($(filter summary export verify --help --version,$(firstword $(ARGS))),)
+	@.venv/bin/inspector-app $(ARGS)
+else
 	@if .ci/setup screen; then \
 		exec .venv/bin/inspector-app $(ARGS); \
 	else \
-		echo "Running the main job off screen instead, with a screenshot at its end."; \
+		echo "Doing the main job off screen instead, with a screenshot at its end."; \
 		QT_QPA_PLATFORM=offscreen exec .venv/bin/inspector-app --tour $(SCREENSHOT) $(ARGS); \
 	fi
+endif
 
 test:
 	@.ci/setup test
@@ -38,7 +42,9 @@ check:
 
 bench:
 	@.ci/setup test
-	@$(PYTHON_IN_VENV) -m pytest -s -o python_files='bench_*.py' -o timeout=900 tests/benchmarks
+	@for script in tests/benchmarks/bench_*.py; do \
+		echo "== $$script"; PYTHONPATH=. $(PYTHON_IN_VENV) $$script || exit 1; \
+	done
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,13 +6,28 @@ pyqtgraph is imported when the first histogram is drawn: it would take the windo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtWidgets import QStackedLayout, QWidget
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QFont, QFontMetrics, QPalette, QResizeEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from widgets.empty_state import EmptyState
+from widgets.numbers import count_text, value_text
+from widgets.theme import GRID, current_theme, mono_font, ui_font
+
+if TYPE_CHECKING:
+    from widgets.histogram_plot import HistogramPlot
 
 
 class HistogramView(QWidget):
@@ -20,10 +35,42 @@ class HistogramView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._full_title = ""
+        self._underline = ""
+        self._plot: HistogramPlot | None = None
         self.empty = EmptyState("chart", "Select a tensor to see how its values are spread.")
+        self._title = QLabel()
+        title_font = mono_font()
+        title_font.setWeight(QFont.Weight.Bold)
+        self._title.setFont(title_font)
+        self._title.setTextFormat(Qt.TextFormat.PlainText)
+        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._line = QLabel()
+        self._line.setFont(ui_font(small=True))
+        self._line.setTextFormat(Qt.TextFormat.PlainText)
+        self._line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.log_button = QToolButton()
+        self.log_button.setText("log")
+        self.log_button.setFont(ui_font(small=True))
+        self.log_button.setCheckable(True)
+        self.log_button.setToolTip("Logarithmic counts: rare values are seen beside a spike")
+        self.log_button.toggled.connect(self._set_logarithmic)
+        head = QHBoxLayout()
+        head.setSpacing(GRID)
+        head.addWidget(self._title, 1)
+        head.addWidget(self.log_button)
+        self._page = QWidget()
+        self._page.setBackgroundRole(QPalette.ColorRole.Base)
+        self._page.setAutoFillBackground(True)
+        self._column = QVBoxLayout(self._page)
+        self._column.setContentsMargins(GRID, GRID // 2, GRID, GRID // 2)
+        self._column.setSpacing(2)
+        self._column.addLayout(head)
+        self._column.addWidget(self._line)
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self.empty)
-        self._plot: Any = None
+        self._stack.addWidget(self._page)
+        self._tint()
 
     def set_histogram(
         self,
@@ -34,17 +81,69 @@ class HistogramView(QWidget):
         *,
         underline: str = "",
     ) -> None:
-        """Draw ``counts`` of equal bins between ``low`` and ``high``."""
-        import pyqtgraph
+        """Draw ``counts`` of equal bins between ``low`` and ``high``.
 
+        ``underline`` says below the title what the histogram is of (all elements, a sample).
+        """
         if self._plot is None:
-            self._plot = pyqtgraph.PlotWidget()
-            self._stack.addWidget(self._plot)
-        self._plot.clear()
-        self._plot.plot(np.linspace(low, high, len(counts) + 1), counts, stepMode="center")
-        self._plot.setTitle(title)
-        self._stack.setCurrentWidget(self._plot)
+            from widgets.histogram_plot import HistogramPlot
+
+            self._plot = HistogramPlot()
+            self._plot.bin_hovered.connect(self._read)
+            self._column.addWidget(self._plot, 1)
+        self._full_title, self._underline = title, underline
+        self._plot.set_histogram(low, high, counts)
+        self._stack.setCurrentWidget(self._page)
+        self._say(underline)
+        self._elide()
 
     def clear(self) -> None:
         """Back to the empty state."""
         self._stack.setCurrentWidget(self.empty)
+
+    @property
+    def showing(self) -> bool:
+        """Whether a histogram is shown, not the empty state."""
+        return self._stack.currentWidget() is self._page
+
+    def _set_logarithmic(self, on: bool) -> None:
+        if self._plot is not None:
+            self._plot.set_logarithmic(on)
+
+    def _read(self, low: float, high: float, count: int) -> None:
+        """The bin under the pointer; a negative count means none."""
+        if count < 0:
+            self._say(self._underline)
+            return
+        elements = "1 element" if count == 1 else f"{count_text(count)} elements"
+        self._say(f"{value_text(low)} … {value_text(high)}:  {elements}")
+
+    def _say(self, words: str) -> None:
+        self._line.setText(words or " ")
+
+    def _elide(self) -> None:
+        metrics = QFontMetrics(self._title.font())
+        shown = metrics.elidedText(
+            self._full_title, Qt.TextElideMode.ElideMiddle, self._title.width()
+        )
+        self._title.setText(shown)
+        self._title.setToolTip(self._full_title if shown != self._full_title else "")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the title."""
+        super().resizeEvent(event)
+        self._page.layout().activate()
+        self._elide()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Take the colours of another theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._tint()
+
+    def _tint(self) -> None:
+        palette = self._line.palette()
+        palette.setColor(self._line.foregroundRole(), current_theme().muted)
+        self._line.setPalette(palette)
+        if self._plot is not None:
+            self._plot.take_theme()

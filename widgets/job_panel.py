@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
 
 from widgets import icons
@@ -23,6 +24,7 @@ class _Job:
     label: str
     done: int = 0
     total: int = 0
+    cancelled: bool = False
 
 
 class JobPanel(QWidget):
@@ -36,6 +38,8 @@ class JobPanel(QWidget):
         self._shown = QWidget()
         self._label = QLabel()
         self._label.setTextFormat(Qt.TextFormat.PlainText)
+        self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setFixedWidth(20 * GRID)
@@ -63,7 +67,7 @@ class JobPanel(QWidget):
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(PATIENCE)
-        self._patience.timeout.connect(self._appear)
+        self._patience.timeout.connect(self.show_now)
         self._shown.hide()
 
     @property
@@ -98,24 +102,43 @@ class JobPanel(QWidget):
         elif self.showing:
             self._refresh()
 
+    def show_now(self) -> None:
+        """Show the running jobs without waiting."""
+        if self._jobs:
+            self._patience.stop()
+            self._shown.show()
+            self._shown.layout().activate()
+            self._refresh()
+
     def _newest(self) -> tuple[int, _Job]:
         job_id = next(reversed(self._jobs))
         return job_id, self._jobs[job_id]
 
-    def _appear(self) -> None:
-        self._refresh()
-        self._cancel.setEnabled(True)
-        self._shown.show()
-
     def _refresh(self) -> None:
         _, job = self._newest()
-        more = f"  (+{len(self._jobs) - 1} more)" if len(self._jobs) > 1 else ""
-        self._label.setText(job.label + more)
+        self._cancel.setEnabled(not job.cancelled)
+        more = f" (+{len(self._jobs) - 1} more)" if len(self._jobs) > 1 else ""
+        words = f"Cancelling: {job.label}" if job.cancelled else job.label
+        metrics = self._label.fontMetrics()
+        room = self._label.width() - metrics.horizontalAdvance(more)
+        shown = metrics.elidedText(words, Qt.TextElideMode.ElideMiddle, room)
+        self._label.setText(f"{shown}{more}")
+        self._label.setToolTip("\n".join(one.label for one in self._jobs.values()))
         if job.total > 0:
             self._bar.setRange(0, _STEPS)
             self._bar.setValue(min(_STEPS, job.done * _STEPS // job.total))
         else:
             self._bar.setRange(0, 0)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the label."""
+        super().resizeEvent(event)
+        if self.showing:
+            self._refresh()
+
     def _ask_cancel(self) -> None:
-        self.cancel_requested.emit(self._newest()[0])
+        """Ask once; the job ends when the other side says so."""
+        job_id, job = self._newest()
+        job.cancelled = True
+        self._refresh()
+        self.cancel_requested.emit(job_id)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from widgets import icons
@@ -32,17 +32,17 @@ class NoticeBar(QWidget):
         )
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._actions: list[QPushButton] = []
-        self._close = QToolButton()
-        self._close.setIcon(icons.icon("close", "muted"))
-        self._close.setIconSize(QSize(16, 16))
-        self._close.setToolTip("Dismiss (Esc)")
-        self._close.setAccessibleName("Dismiss")
+        self._copy = _tool_button("copy", "Copy the details")
+        self._copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._detail))
+        self._detail = ""
+        self._close = _tool_button("close", "Dismiss")
         self._close.clicked.connect(self.dismiss)
         self._layout = QHBoxLayout(self)
         self._layout.setContentsMargins(2 * GRID, GRID // 2, GRID, GRID // 2)
         self._layout.setSpacing(GRID)
         self._layout.addWidget(self._picture)
         self._layout.addWidget(self._text, 1)
+        self._layout.addWidget(self._copy)
         self._layout.addWidget(self._close)
         self.setMinimumHeight(5 * GRID)
         self.hide()
@@ -72,6 +72,8 @@ class NoticeBar(QWidget):
         self._tone = tone
         self._text.setText(text)
         self._text.setToolTip(detail)
+        self._detail = detail
+        self._copy.setVisible(bool(detail))
         for button in self._actions:
             self._layout.removeWidget(button)
             button.deleteLater()
@@ -88,7 +90,7 @@ class NoticeBar(QWidget):
     def _add_button(self, label: str, action: Callable[[], object]) -> None:
         button = QPushButton(label)
         button.clicked.connect(lambda: action())
-        self._layout.insertWidget(self._layout.count() - 1, button)
+        self._layout.insertWidget(self._layout.count() - 2, button)
         self._actions.append(button)
 
     def _carry_out(self, action: Callable[[], object]) -> None:
@@ -120,3 +122,12 @@ class NoticeBar(QWidget):
         painter.fillRect(QRectF(0, 0, GRID // 2, self.height()), colour)
         painter.setPen(QPen(mix(colour, theme.base, 0.35), 1))
         painter.drawLine(0, self.height() - 1, self.width(), self.height() - 1)
+
+
+def _tool_button(name: str, tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setIcon(icons.icon(name, "muted"))
+    button.setIconSize(QSize(16, 16))
+    button.setToolTip(tip)
+    button.setAccessibleName(tip)
+    return button

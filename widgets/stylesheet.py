@@ -24,6 +24,8 @@ QMenu::separator { height: 1px; background: $border; margin: 4px 8px; }
 
 QToolBar { background: $window; border: 0; border-bottom: 1px solid $border; padding: 4px;
     spacing: 2px; }
+QToolBar { icon-size: 18px; }
+QToolBar::handle { image: none; width: 0; }
 QToolBar::separator { width: 1px; background: $border; margin: 4px 6px; }
 QToolButton { border: 1px solid transparent; border-radius: 4px; padding: 4px 6px; }
 QToolButton:hover { background: $hover; }

@@ -36,6 +36,7 @@ class _Choice:
     tensors: list[Tensor]  # distinct ones that change
     rows: Int32  # all positions that hold one of them
     also: Int32  # positions set though nobody selected them, for they lie on the same memory
+    stale: int  # rows of tensors with a gradient that will be taken off
     settled: Int32  # positions that are or will be in the state wished for
     reasons: dict[str, list[int]]
 
@@ -65,14 +66,14 @@ def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
     selected = positions[able[positions]]
     others = positions[(table.role[positions] == Role.PARAMETER) & ~able[positions]]
     others = others[(table.flags[others] & Flag.TENSOR) != 0]
-    for code in np.unique(table.dtype_index[others]).tolist():
+    for code in sorted(set(table.dtype_index[others].tolist())):
         name = table.dtypes[code] if code >= 0 else "of unknown dtype"
         reasons[f"{name}: only floating-point and complex parameters have gradients"] = others[
             table.dtype_index[others] == code
         ].tolist()
     tied = tied_rows(table, selected)
     overlapping = overlapping_rows(tree, selected)
-    rows = np.union1d(tied, overlapping)
+    rows = planning.union(table, tied, overlapping)
     candidates = rows[able[rows]]
     tensors = [tree.objects[row] for row in candidates.tolist()]
     with torch._C.DisableTorchFunctionSubclass():
@@ -80,20 +81,29 @@ def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
         reason, blocked = _blocked(tensors, trains if frozen else ~trains, frozen=frozen)
         if frozen:
             # A stale gradient moves a parameter that is frozen already, too.
-            stale = [not b and t.grad is not None for t, b in zip(tensors, blocked, strict=True)]
-            changes = (trains & ~blocked) | _booleans(stale)
+            leaves = [t for t, bad in zip(tensors, blocked.tolist(), strict=True) if not bad]
+            changes = ~blocked
+            changes[changes] = _booleans([tensor.grad is not None for tensor in leaves])
+            stale = int(changes.sum())
+            changes |= trains & ~blocked
         else:
-            changes = ~trains & ~blocked
+            changes, stale = ~trains & ~blocked, 0
     reasons[reason] = candidates[blocked].tolist()
     changing = candidates[changes]
-    distinct = {id(tensors[index]): tensors[index] for index in np.flatnonzero(changes).tolist()}
+    changed = tensors if changes.all() else [tree.objects[row] for row in changing.tolist()]
+    if (table.tie[changing] >= 0).any():
+        changed = list({id(tensor): tensor for tensor in changed}.values())
     aliases = rows[~able[rows]]  # plain attributes and buffers that are the very same tensor
-    same = [id(tree.objects[row]) in distinct for row in aliases.tolist()]
+    if len(aliases):
+        identities = set(map(id, changed))
+        same = [id(tree.objects[row]) in identities for row in aliases.tolist()]
+        aliases = aliases[_booleans(same)]
     return _Choice(
-        tensors=list(distinct.values()),
-        rows=np.union1d(changing, aliases[_booleans(same)]).astype(np.int32),
-        also=np.setdiff1d(changing, tied).astype(np.int32),
+        tensors=changed,
+        rows=planning.union(table, changing, aliases),
+        also=np.intersect1d(changing, overlapping).astype(np.int32),
         settled=candidates[~blocked],
+        stale=stale,
         reasons=reasons,
     )
 
@@ -132,10 +142,8 @@ def _notes(tree: Tree, positions: Int32, choice: _Choice, *, frozen: bool) -> li
     notes = planning.tie_notes(table, choice.rows)
     notes += planning.overlap_note(table, choice.also)
     if frozen:
-        with torch._C.DisableTorchFunctionSubclass():
-            stale = sum(t.is_leaf and t.grad is not None for t in choice.tensors)
-        if stale:
-            notes.append(f"{stale:,} stale gradients are taken off; undo gives them back")
+        if choice.stale:
+            notes.append(f"{choice.stale:,} gradients are taken off; undo gives them back")
         notes += _moving_statistics(tree, positions)
     return notes
 
@@ -187,7 +195,7 @@ class FreezeEdit:
         notes: list[str],
     ) -> None:
         self.touched = len(tensors)  # distinct tensors
-        self.rows = rows  # ids of all rows that hold one of them
+        self.rows: Int32 = rows  # ids of all rows that hold one of them
         self.refused = refused
         self.notes = notes
         self._tensors = list(tensors)

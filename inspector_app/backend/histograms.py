@@ -3,7 +3,7 @@
 What is exact and what is sampled: minimum, maximum and the counts of NaN and infinities are those
 of all elements; histogram, mean and deviation are those of all elements up to ``WHOLE``, above
 that of ``SAMPLE`` elements in blocks spread over the tensor.  Were those independent, the
-histogram's cumulative shares would be within 1.1 % of the true ones with 95 % confidence
+histogram's cumulative shares would be within 1.5 % of the true ones with 95 % confidence
 (Dvoretzky-Kiefer-Wolfowitz inequality); neighbours that resemble each other widen that.
 
 Nothing here draws from a global random generator, builds an autograd graph or changes a tensor.
@@ -22,8 +22,8 @@ from inspector_app.protocol.messages import BINS, Floats
 from inspector_app.protocol.ranges import bin_range
 from inspector_app.protocol.table import Int64
 
-WHOLE = 65_536  # elements up to which nothing is sampled
-SAMPLE = 16_384
+WHOLE = 16_384  # elements up to which nothing is sampled
+SAMPLE = 8_192
 BLOCK = 16  # neighbours taken together: one cache line of float32
 _EXTREME = 400  # binary exponents beyond which squares could overflow or vanish
 
@@ -57,6 +57,7 @@ class Tally:
         exponent = math.frexp(max(abs(self.low), abs(self.high)))[1]
         self._exponent = exponent if abs(exponent) > _EXTREME else 0
         self._low = math.ldexp(self.low, -self._exponent)
+        self._bounds = [math.ldexp(bound, -self._exponent) for bound in (minimum, maximum)]
         self._width = (math.ldexp(self.high, -self._exponent) - self._low) / BINS
         self._count = 0
         self._mean = 0.0
@@ -76,12 +77,13 @@ class Tally:
         counts = np.bincount(places.astype(np.intp), minlength=BINS + 1)
         counts[BINS - 1] += counts[BINS]  # the maximum itself
         self.counts += counts[:BINS]
-        mean = float(values.mean())
+        # Rounding must not carry the mean of equal values past them.
+        mean = min(max(float(np.add.reduce(values)) / count, self._bounds[0]), self._bounds[1])
         np.subtract(values, mean, out=places)
         # Squared and summed by numpy's own loops: a dot product would wake the threads of BLAS,
         # which the model's own compete with.
         np.multiply(places, places, out=places)
-        squares = float(places.sum())
+        squares = float(np.add.reduce(places))
         # Chan, Golub and LeVeque (1983): moments of two parts together.
         together = self._count + count
         apart = mean - self._mean
@@ -159,10 +161,14 @@ def as_real(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to(torch.float32 if tensor.is_floating_point() else torch.float64)
 
 
-def as_floats(tensor: torch.Tensor) -> Floats:
-    """All elements as a flat float64 array, perhaps in the tensor's own memory: only to be read."""
-    values: Floats = tensor.cpu().to(torch.float64).reshape(-1).numpy()
-    return values
+def as_floats(values: torch.Tensor) -> Floats:
+    """All elements as a flat float64 array, perhaps in the tensor's own memory: only to be read.
+
+    ``values`` as :func:`as_real` gives them.
+    """
+    if values.dtype in (torch.float16, torch.bfloat16):  # which numpy converts slowly, or not
+        values = values.to(torch.float32)
+    return values.cpu().numpy().astype(np.float64, copy=False).reshape(-1)
 
 
 class Extremes(NamedTuple):

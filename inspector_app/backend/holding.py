@@ -34,9 +34,14 @@ class _HeldTensor:
     def moved(self) -> bool:
         """Whether ``tensor.data`` was set to other memory."""
         now, then = self.tensor, self.memory
-        return (now.data_ptr(), now.shape, now.stride(), now.dtype, now.device) != (
-            (then.data_ptr(), then.shape, then.stride(), then.dtype, then.device)
+        same = (
+            now.data_ptr() == then.data_ptr()
+            and now.shape == then.shape
+            and now.stride() == then.stride()
+            and now.dtype == then.dtype
+            and now.device == then.device
         )
+        return not same
 
 
 def _differs(living: dict[str, Any], before: dict[str, Any]) -> bool:
@@ -56,7 +61,8 @@ class Held:
         self._modules = []
         for row, module in modules:
             attributes = instance_dict(module)
-            registered = [attributes[name] for name in _REGISTERED if name in attributes]
+            named = (attributes.get(name) for name in _REGISTERED)
+            registered = [held for held in named if isinstance(held, dict)]  # not of scripted ones
             self._modules.append(
                 _HeldModule(row, attributes, dict(attributes), [(d, dict(d)) for d in registered])
             )

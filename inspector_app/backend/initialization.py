@@ -9,6 +9,7 @@ a generator of their own leaves the global random state alone.
 from __future__ import annotations
 
 import functools
+import math
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,19 @@ from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.sharing import overlapping_rows, tied_rows
 from inspector_app.backend.snapshots import SnapshotStore, stored_size
 from inspector_app.backend.tree import Tree
-from inspector_app.backend.writing import factor_of_a_weight, no_plain_memory, pruned
+from inspector_app.backend.writing import (
+    computes_or_keeps,
+    factor_of_a_weight,
+    no_plain_memory,
+    padding_row,
+    pruned,
+)
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.messages import Planned, Scheme
 from inspector_app.protocol.schemes import all_arguments, check_scheme, scheme_text
 from inspector_app.protocol.table import Flag, Int32, Role
+
+__all__ = ["InitializeEdit", "initialize", "plan_initialize"]
 
 _NEEDS_FANS = ("kaiming_uniform_", "xavier_uniform_")
 _CONSTANTS = ("zeros_",)
@@ -60,8 +69,7 @@ class _Choice:
 
 def _fill(name: str, tensor: Tensor, arguments: dict[str, Any], generator: torch.Generator) -> None:
     function = getattr(nn.init, name)
-    with torch.no_grad():
-        function(tensor, **arguments, **({} if name in _CONSTANTS else {"generator": generator}))
+    function(tensor, **arguments, **({} if name in _CONSTANTS else {"generator": generator}))
 
 
 @functools.cache
@@ -90,44 +98,39 @@ def _tensor_problem(tensor: Tensor, scheme: Scheme) -> str | None:
         return _dtype_problem(scheme.name, tensor.dtype)
 
 
-def _padding(owner: object, name: str) -> int | None:
-    """The row of an embedding that stands for padding and must not be filled."""
-    if name == "weight" and isinstance(owner, nn.Embedding | nn.EmbeddingBag):
-        padding: int | None = owner.__dict__.get("padding_idx")
-        return padding
-    return None
-
-
 def _choose(tree: Tree, positions: Int32, scheme: Scheme) -> _Choice:
     """Sort a selection into what gets new values and what is left out."""
-    table = tree.table
+    table, objects = tree.table, tree.objects
     reasons = planning.not_parameters(table, positions)
-    tensors = (table.role == Role.PARAMETER) & ((table.flags & Flag.TENSOR) != 0)
-    selected = positions[tensors[positions]]
-    names_of = planning.tie_groups(table, selected)
+    parameters = (table.role == Role.PARAMETER) & ((table.flags & Flag.TENSOR) != 0)
+    selected = positions[parameters[positions]]
+    groups = planning.tie_groups(table, selected)
     targets: list[_Target] = []
     masked: list[int] = []
-    seen: set[int] = set()
-    for row in selected.tolist():
-        tie = int(table.tie[row])
-        if tie in seen:
+    taken: set[int] = set()
+    ties, owners = table.tie[selected].tolist(), table.parent[selected].tolist()
+    for row, tie, owner in zip(selected.tolist(), ties, owners, strict=True):
+        if tie in taken:
             continue
-        tensor = tree.objects[row]
-        known_as = [name for name in names_of.get(tie, [row]) if tensors[name]]
-        owners = [(tree.objects[table.parent[name]], table.name(name)) for name in known_as]
-        factors = (factor_of_a_weight(owner, name) for owner, name in owners)
-        problem = _tensor_problem(tensor, scheme) or next(filter(None, factors), None)
+        problem = _tensor_problem(objects[row], scheme)
+        padding: list[int] = []
+        if tie >= 0 or computes_or_keeps(objects[owner]):
+            for known_as in groups.get(tie, [row]):
+                if parameters[known_as]:
+                    module, name = objects[table.parent[known_as]], table.name(known_as)
+                    problem = problem or factor_of_a_weight(module, name)
+                    kept = padding_row(module, name)
+                    padding += [] if kept is None else [kept]
+                    masked += [row] if pruned(module, name) else []
         if problem is not None:
             reasons.setdefault(problem, []).append(row)
             continue
         if tie >= 0:
-            seen.add(tie)
-        paddings = {_padding(owner, name) for owner, name in owners} - {None}
-        masked += [row for owner, name in owners if pruned(owner, name)]
-        targets.append(_Target(row, tensor, tuple(sorted(p for p in paddings if p is not None))))
+            taken.add(tie)
+        targets.append(_Target(row, objects[row], tuple(padding)))
     # Of a tied tensor that was refused under one name and taken under another, nothing is left out.
     left_out = {
-        reason: [row for row in rows if int(table.tie[row]) not in seen]
+        reason: [row for row in rows if int(table.tie[row]) not in taken]
         for reason, rows in reasons.items()
     }
     return _Choice(targets, left_out, masked)
@@ -154,7 +157,7 @@ def _touched_rows(tree: Tree, choice: _Choice) -> tuple[Int32, Int32]:
     """Positions of all rows whose values change, and of those that merely overlap."""
     rows = tied_rows(tree.table, choice.rows)
     overlapping = overlapping_rows(tree, choice.rows)
-    return np.union1d(rows, overlapping).astype(np.int32), overlapping
+    return planning.union(tree.table, rows, overlapping), overlapping
 
 
 def plan_initialize(
@@ -197,7 +200,7 @@ def _empty_like(tensor: Tensor) -> Tensor:
 def _finite(tensor: Tensor) -> bool:
     """Whether all values are finite (aminmax is not as soon as one is NaN or infinite)."""
     real = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-    return bool(torch.isfinite(torch.stack(torch.aminmax(real))).all())
+    return all(math.isfinite(float(bound)) for bound in torch.aminmax(real))
 
 
 def _compute(

@@ -11,10 +11,15 @@ import msgspec
 
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.messages import JournalEntry
+from inspector_app.protocol.table import Int32
 
 
 class Edit(Protocol):
     """A change of the model that was carried out, with its inverse."""
+
+    @property
+    def rows(self) -> Int32:
+        """Ids of all rows that it touched."""
 
     @property
     def undoable(self) -> bool:

@@ -23,7 +23,7 @@ from inspector_app.backend.edits import InitializeEdit
 from inspector_app.backend.holding import Held
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.planning import rows_where
-from inspector_app.backend.randomness import private_randomness
+from inspector_app.backend.running import private_random
 from inspector_app.backend.sharing import overlapping_rows, tied_rows
 from inspector_app.backend.snapshots import Snapshot, SnapshotStore, stored_size
 from inspector_app.backend.tree import Tree
@@ -171,8 +171,7 @@ def _affected(tree: Tree, choice: _Choice) -> Int32:
             statistics[call.row : table.end[call.row]] = True
     tensors = (table.flags & Flag.TENSOR) != 0
     statistics &= tensors & (table.role == Role.BUFFER)
-    rows = np.union1d(choice.parameters, rows_where(statistics)).astype(np.int32)
-    return tied_rows(table, rows)
+    return tied_rows(table, planning.union(table, choice.parameters, rows_where(statistics)))
 
 
 def _held_rows(tree: Tree, choice: _Choice) -> list[int]:
@@ -237,7 +236,7 @@ def plan_reset(tree: Tree, positions: Int32, title: str, snapshots: SnapshotStor
 
 
 def _run(table: RowTable, choice: _Choice, seed: int, job: Job) -> None:
-    with private_randomness(seed), torch.no_grad():
+    with private_random(seed), torch.no_grad():
         for done, call in enumerate(choice.calls):
             job.check()
             job.progress(done, len(choice.calls), "Resetting modules")
@@ -307,7 +306,7 @@ def _edit(
     touched = np.asarray([row for row in rows if id(tree.objects[row]) in written], np.int32)
     left = [row for row in choice.parameters.tolist() if id(tree.objects[row]) not in written]
     reasons = choice.reasons | {_NOT_WRITTEN: left}
-    changed = np.union1d(tied_rows(table, touched), overlapping_rows(tree, touched))
+    changed = planning.union(table, tied_rows(table, touched), overlapping_rows(tree, touched))
     return InitializeEdit(
         tensors,
         snapshot,

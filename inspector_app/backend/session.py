@@ -53,6 +53,10 @@ _META_CANNOT = {
     "export": _META.format("there is nothing to export"),
 }
 
+# A model of this size stays for as long as its session, so the collector need not walk it again
+# and again (0.6 s each time for 100,000 modules).
+_MANY_ROWS = 10_000
+
 
 def _state_dict(model: nn.Module) -> StateDict:
     """The model's ``state_dict()``: the person's code, so whatever it raises is told."""
@@ -109,11 +113,10 @@ class Session:
             self._disabled = _CHECKPOINT_CANNOT
         else:
             self._disabled = _META_CANNOT if device == "meta" else {}
-            # The model stays for as long as the session: the collector need not walk it again
-            # (0.6 s for 100,000 modules).
-            gc.freeze()
+            if len(tree.table) > _MANY_ROWS:
+                gc.freeze()
         return m.Opened(
-            kind="checkpoint" if isinstance(opened, Checkpoint) else "model",
+            kind=self._kind,
             target=target,
             title=opened.title,
             path=opened.path,
@@ -132,8 +135,12 @@ class Session:
     def close(self) -> None:
         """Let go of the target: no hook, no temporary file stays behind.  May be called twice."""
         self._probes.clear()
+        self._journal.clear()
         self._snapshots.close()
+        if isinstance(self._opened, Checkpoint):
+            self._opened.close()
         self._opened = None
+        gc.unfreeze()
         self._probes = ProbeSet()
         self._journal = Journal()
         self._snapshots = SnapshotStore()
@@ -164,18 +171,26 @@ class Session:
             return self._opened.totals()
         return totals(self._tree)
 
+    @property
+    def _kind(self) -> Literal["model", "checkpoint"]:
+        return "checkpoint" if isinstance(self._opened, Checkpoint) else "model"
+
     # -- looking -------------------------------------------------------------------------------
 
     def summary_json(self, depth: int | None = None) -> dict[str, Any]:
         """The tree and its totals as plain data for JSON."""
+        tree, opened = self.tree, self._opened
+        assert opened is not None
         return summary.summary_json(
-            self.tree, self._totals(), target=self._opened_target, kind=self._kind, depth=depth
+            tree, self._totals(), target=opened.target, kind=self._kind, depth=depth
         )
 
     def summary_text(self, depth: int | None = None) -> str:
         """The tree and its totals for a terminal."""
+        tree, opened = self.tree, self._opened
+        assert opened is not None
         return summary.summary_text(
-            self.tree, self._totals(), title=self._title, kind=self._kind, depth=depth
+            tree, self._totals(), title=opened.title, kind=self._kind, depth=depth
         )
 
     def describe_row(self, row: int, job: Job = NO_JOB) -> m.Detail:
@@ -295,13 +310,19 @@ class Session:
         return self._edited(edit, refused=edit.refused, notes=edit.notes)
 
     def _edited(
-        self, edit: Edit, refused: list[m.Refusal] | None = None, notes: list[str] | None = None
+        self,
+        edit: Edit,
+        refused: list[m.Refusal] | None = None,
+        notes: list[str] | None = None,
     ) -> m.Edited:
         """The answer to an edit whose work is done: flags read again, revision counted."""
         self.revision += 1
-        known = edit.rows[np.isin(edit.rows, self._tree.table.ids)]
-        positions = self._tree.table.positions(known)
-        self._tree, change = freezing.refreshed(self._tree, positions)
+        if getattr(edit, "attributes", None):
+            change = self._rebuilt()  # a module's own code set attributes: rows may have come
+        else:
+            known = edit.rows[np.isin(edit.rows, self._tree.table.ids)]
+            positions = self._tree.table.positions(known)
+            self._tree, change = freezing.refreshed(self._tree, positions)
         return m.Edited(
             change=change,
             totals=self._totals(),
@@ -455,7 +476,7 @@ class Session:
         if operation in self._disabled:
             raise RefusedError(self._disabled[operation])
         if isinstance(self._opened, Checkpoint):
-            return self._opened.state
+            return self._opened
         assert self._opened is not None
         return _state_dict(self._opened.model)
 

@@ -1,15 +1,17 @@
 """Which rows hold memory that other rows hold as well.
 
 Rows of the very same memory are tied: the table knows them.  Beyond that, one tensor may be a part
-of another, or a numpy array may lie under two of them: these are found by their addresses.
+of another: these are found by the ranges of bytes that the tree knows.
 """
 
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from inspector_app.backend.planning import rows_where
@@ -19,23 +21,7 @@ from inspector_app.protocol.table import Flag, Int32, Int64, RowTable
 _WORK = 10_000  # solutions tried before two interleaved views are taken to overlap
 
 
-def _address(tensor: Tensor) -> int:
-    """Where a tensor's first element lies; 0 where that cannot be said."""
-    try:
-        return 0 if tensor.layout is not torch.strided else tensor.data_ptr()
-    except (RuntimeError, NotImplementedError):
-        return 0  # a tensor without storage of its own
-
-
-def _extent(tensor: Tensor) -> int:
-    """Bytes from the first to past the last element in memory."""
-    if 0 in tensor.shape:
-        return 0
-    last = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
-    return (last + 1) * tensor.element_size()
-
-
-def _as_array(tensor: Tensor) -> np.ndarray:
+def _as_array(tensor: Tensor) -> NDArray[np.void]:
     """An array at the tensor's place, for numpy to reason about; its values are never read."""
     size = tensor.element_size()
     interface = {
@@ -43,21 +29,21 @@ def _as_array(tensor: Tensor) -> np.ndarray:
         "typestr": f"|V{size}",
         "shape": tuple(tensor.shape),
         "strides": tuple(step * size for step in tensor.stride()),
-        "data": (tensor.data_ptr(), True),
+        "data": (max(tensor.data_ptr(), 1), True),
     }
     return np.asarray(SimpleNamespace(__array_interface__=interface))
 
 
 def _overlap(first: Tensor, second: Tensor) -> bool:
-    """Whether two tensors whose extents overlap have an element's byte in common."""
-    if first.device != second.device:
-        return False
-    if first.is_contiguous() and second.is_contiguous():
-        return True
-    try:
-        return bool(np.shares_memory(_as_array(first), _as_array(second), max_work=_WORK))
-    except np.exceptions.TooHardError:
-        return True
+    """Whether two tensors whose spans overlap have a byte of an element in common."""
+    with torch._C.DisableTorchFunctionSubclass():
+        try:
+            if first.is_meta or (first.is_contiguous() and second.is_contiguous()):
+                return True
+            shares: Any = np.shares_memory
+            return bool(shares(_as_array(first), _as_array(second), max_work=_WORK))
+        except (RuntimeError, NotImplementedError, np.exceptions.TooHardError):
+            return True  # cannot be said, so it is taken to be so
 
 
 def tied_rows(table: RowTable, positions: Int32) -> Int32:
@@ -71,40 +57,42 @@ def tied_rows(table: RowTable, positions: Int32) -> Int32:
     return rows_where(chosen)
 
 
-def overlapping_rows(tree: Tree, positions: Int32) -> Int32:
-    """Rows outside ``positions`` that share a part of their memory, and are not tied to them.
+def _ranks(space: Int64, start: Int64, stop: Int64) -> tuple[Int64, Int64]:
+    """``start`` and ``stop`` as numbers in the same order, those of each space apart."""
+    spaces, points = np.concatenate((space, space)), np.concatenate((start, stop))
+    order = np.lexsort((points, spaces))
+    new = (np.diff(points[order]) != 0) | (np.diff(spaces[order]) != 0)
+    ranks = np.empty(len(points), np.int64)
+    ranks[order] = np.concatenate(([0], np.cumsum(new)))
+    return ranks[: len(space)], ranks[len(space) :]
 
-    A hundred thousand tensors take some 30 milliseconds; tensors without an address (meta, lazy,
-    sparse) share nothing here.
-    """
+
+def overlapping_rows(tree: Tree, positions: Int32) -> Int32:
+    """Rows outside ``positions`` that share a part of their memory, and are not tied to them."""
     table = tree.table
-    has_data = (table.flags & (Flag.TENSOR | Flag.META | Flag.LAZY)) == Flag.TENSOR
-    others = has_data.copy()
-    others[tied_rows(table, positions)] = False
-    if not others.any() or not len(positions):
-        return np.empty(0, np.int32)
+    tensors = ((table.flags & Flag.TENSOR) != 0) & (table.bytes > 0)
     chosen = np.zeros(len(table), bool)
     chosen[positions] = True
-    rows = rows_where(others | (chosen & has_data))
-    tensors = [tree.objects[row] for row in rows.tolist()]
-    with torch._C.DisableTorchFunctionSubclass():
-        start: Int64 = np.asarray([_address(tensor) for tensor in tensors], np.int64)
-        known = np.flatnonzero(start)
-        extent = np.zeros(len(start), np.int64)
-        extent[known] = [_extent(tensors[index]) for index in known.tolist()]
-        stop = start + extent
-        mine = known[chosen[rows[known]]]
-        theirs = known[~chosen[rows[known]]]
-        mine = mine[np.argsort(start[mine], kind="stable")]
-        if not len(mine) or not len(theirs):
-            return np.empty(0, np.int32)
-        # Of all of mine that begin before one of theirs ends, does one end after it begins?
-        reach = np.maximum.accumulate(stop[mine])
-        before = np.searchsorted(start[mine], stop[theirs], side="left") - 1
-        near = theirs[(before >= 0) & (reach[before] > start[theirs]) & (extent[theirs] > 0)]
-        found = []
-        for other in near.tolist():
-            meets = mine[(start[mine] < stop[other]) & (stop[mine] > start[other])]
-            if any(_overlap(tensors[other], tensors[index]) for index in meets.tolist()):
-                found.append(int(rows[other]))
+    chosen &= tensors
+    others = tensors.copy()
+    others[tied_rows(table, positions)] = False
+    # Only where both kinds stand in one space can they meet.
+    others &= np.isin(tree.space, tree.space[chosen])
+    chosen &= np.isin(tree.space, tree.space[others])
+    rows = rows_where(chosen | others)
+    if not len(rows):
+        return rows
+    start, stop = _ranks(tree.space[rows], tree.start[rows], tree.start[rows] + table.bytes[rows])
+    mine, theirs = np.flatnonzero(chosen[rows]), np.flatnonzero(others[rows])
+    mine = mine[np.argsort(start[mine], kind="stable")]
+    # Of all of mine that begin before one of theirs ends, does one end after it begins?
+    reach = np.maximum.accumulate(stop[mine])
+    before = np.searchsorted(start[mine], stop[theirs], side="left") - 1
+    near = theirs[(before >= 0) & (reach[before] > start[theirs])]
+    found = []
+    for other in near.tolist():
+        meets = mine[(start[mine] < stop[other]) & (stop[mine] > start[other])]
+        tensor = tree.objects[rows[other]]
+        if any(_overlap(tensor, tree.objects[row]) for row in rows[meets].tolist()):
+            found.append(int(rows[other]))
     return np.asarray(found, np.int32)

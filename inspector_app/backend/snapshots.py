@@ -13,11 +13,8 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from io import FileIO
-from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 MEMORY_BUDGET = 256 * 10**6  # bytes
@@ -51,8 +48,9 @@ def stored_size(tensor: Tensor) -> int:
         return tensor.numel() * tensor.element_size()
 
 
-def _as_bytes(contiguous: Tensor) -> NDArray[np.uint8]:
-    return contiguous.reshape(-1).view(torch.uint8).numpy()
+def _as_bytes(contiguous: Tensor) -> memoryview:
+    """The memory of a contiguous tensor, to read from and write to."""
+    return memoryview(contiguous.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
 
 
 class Snapshot:
@@ -143,14 +141,14 @@ class Snapshot:
     def _write(self, offset: int, values: Tensor) -> None:
         assert self._file is not None
         self._file.seek(offset)
-        view = memoryview(_as_bytes(values))
+        view = _as_bytes(values)
         while len(view):
             view = view[self._file.write(view) :]
 
     def _read(self, offset: int, values: Tensor) -> None:
         assert self._file is not None
         self._file.seek(offset)
-        view = memoryview(_as_bytes(values))
+        view = _as_bytes(values)
         while len(view):
             count = self._file.readinto(view)
             if not count:
@@ -216,7 +214,7 @@ class SnapshotStore:
                     )
                 except OSError:
                     return None
-                snapshot = Snapshot(size, cast(FileIO, file))
+                snapshot = Snapshot(size, file)
                 break
             if not live or not self.can_keep(size):
                 return None

@@ -24,7 +24,7 @@ CHUNK = 1 << 21  # elements: 16 MB as float64
 _LABEL = "Measuring"
 
 
-def chunks(tensor: torch.Tensor, size: int = CHUNK) -> Iterator[torch.Tensor]:
+def chunks(tensor: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
     """Views of at most ``size`` elements that together hold each element once."""
     count = tensor.numel()
     if count <= size:
@@ -57,7 +57,7 @@ def _measured(values: torch.Tensor, job: Job, row: int) -> Statistics:
     nan = positive = negative = zeros = 0
     low, high = math.inf, -math.inf
     done = 0
-    for chunk in chunks(values):
+    for chunk in chunks(values, CHUNK):
         job.check()
         part = as_real(chunk)
         found = extremes(part)
@@ -73,7 +73,7 @@ def _measured(values: torch.Tensor, job: Job, row: int) -> Statistics:
     any_finite = nan + positive + negative < count
     tally = Tally(low, high) if any_finite else Tally(0.0, 1.0)
     clean = nan + positive + negative == 0
-    for chunk in chunks(values):
+    for chunk in chunks(values, CHUNK):
         job.check()
         floats = as_floats(as_real(chunk))
         tally.add(floats if clean else floats[np.isfinite(floats)])

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from inspector_app.protocol.table import Int32, Int64
 
@@ -77,7 +77,7 @@ def shape_of(tensor: Tensor) -> tuple[int, ...] | None:
 
 def is_lazy(tensor: Tensor) -> bool:
     """Whether the tensor gets its shape from the first forward."""
-    return issubclass(type(tensor), UninitializedTensorMixin)
+    return issubclass(type(tensor), (UninitializedParameter, UninitializedBuffer))
 
 
 def _parts(tensor: Tensor) -> Iterator[Tensor]:

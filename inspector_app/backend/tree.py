@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -41,15 +41,15 @@ class Tree:
     """The rows of one open target and, at the same positions, what stands behind them.
 
     ``space`` and ``start`` place the ``bytes`` of each tensor in memory (see
-    :class:`inspector_app.backend.tensors.Memory`); both are 0 for rows that are no tensors.
-    ``next_id`` is above every id ever given, so that ids are never used again.
+    :class:`inspector_app.backend.tensors.Memory`); both are 0 for rows that are no tensors, and
+    empty for a checkpoint.  ``next_id`` is above every id ever given, so that none is used again.
     """
 
     table: RowTable
     objects: list[Any]
-    space: Int64 = field(repr=False)
-    start: Int64 = field(repr=False)
-    next_id: int
+    space: Int64 = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
+    start: Int64 = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
+    next_id: int = 0
 
     def object_at(self, row_id: int) -> Any:
         """The module, tensor or plain value of a row; raises KeyError where the row is gone."""
@@ -224,22 +224,6 @@ def _mark_in_model(unregistered: list[int], objects: list[Any], flags: NDArray[n
     for position in unregistered:
         if id(objects[position]) in registered:
             flags[position] |= np.uint32(Flag.IN_MODEL)
-
-
-def with_gradients(tree: Tree) -> Tree:
-    """The tree after ``requires_grad`` was set somewhere and nothing else was changed.
-
-    Reads that one fact again of every tensor: a tenth of the time of :func:`build_tree`.
-    """
-    flags = tree.table.flags.copy()
-    at = np.flatnonzero(flags & Flag.TENSOR)
-    objects = tree.objects
-    with torch._C.DisableTorchFunctionSubclass():
-        get = torch._C.TensorBase.requires_grad.__get__  # type: ignore[attr-defined]
-        trains = np.asarray([get(objects[position]) for position in at.tolist()], np.bool_)
-    flags[at] &= ~np.uint32(Flag.REQUIRES_GRAD)
-    flags[at[trains]] |= np.uint32(Flag.REQUIRES_GRAD)
-    return replace(tree, table=msgspec.structs.replace(tree.table, flags=flags))
 
 
 def _distinct_bytes(space: Int64, start: Int64, size: Int64) -> int:

@@ -69,8 +69,9 @@ def kind_of(cls: type) -> Kind:
 
 
 def is_of_torch(cls: type) -> bool:
-    """Whether a module's class is torch's own, with all its bases (dynamic subclasses of a user's
-    class, such as those of parametrizations, are the user's).
+    """Whether a module's class is torch's own, with all its bases.
+
+    The classes that torch makes of a user's one (parametrizations do) are the user's.
     """
     for base in cls.__mro__:
         module = base.__dict__.get("__module__")
@@ -112,7 +113,7 @@ def container_items(container: Any) -> list[tuple[str, Any]]:
         return [(_key_text(key, i), value) for i, (key, value) in enumerate(pairs)]
     for plain in (list, tuple, set, frozenset, deque):
         if issubclass(cls, plain):
-            values = list(plain.__iter__(container))  # type: ignore[attr-defined]
+            values = list(plain.__iter__(container))
             return [(f"[{index}]", value) for index, value in enumerate(values)]
     raise TypeError(f"{class_name(cls)} is no plain container")
 

@@ -6,8 +6,6 @@ or makes NaN of the weight that is computed from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -17,6 +15,8 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from inspector_app.backend.walking import instance_dict
+
+_PLAIN = (Tensor, nn.Parameter)
 
 
 def overlaps_itself(tensor: Tensor) -> bool:
@@ -36,6 +36,11 @@ def overlaps_itself(tensor: Tensor) -> bool:
 def no_plain_memory(tensor: Tensor) -> str | None:
     """Why a tensor's memory cannot be read, kept and written in place; None where it can."""
     with torch._C.DisableTorchFunctionSubclass():
+        if type(tensor) in _PLAIN and tensor.layout is torch.strided and not tensor.is_quantized:
+            # The common case first: a selection may hold a hundred thousand of them.
+            usual = not (tensor.is_meta or tensor.is_inference() or tensor.is_nested)
+            if usual and tensor.is_contiguous():
+                return None
         if is_lazy(tensor):
             return "lazy: its shape is not known before the first forward"
         if type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
@@ -53,8 +58,27 @@ def no_plain_memory(tensor: Tensor) -> str | None:
     return None
 
 
-def _pre_hooks(module: nn.Module) -> Iterator[object]:
-    yield from tuple(instance_dict(module).get("_forward_pre_hooks", {}).values())
+def _pre_hooks(module: nn.Module) -> tuple[object, ...]:
+    hooks = instance_dict(module).get("_forward_pre_hooks")
+    return tuple(hooks.values()) if hooks else ()
+
+
+def computes_or_keeps(owner: nn.Module) -> bool:
+    """Whether a module may treat one of its parameters in a way of its own.
+
+    Quick to ask; where it says no, :func:`factor_of_a_weight`, :func:`pruned` and
+    :func:`padding_row` need not be asked about its parameters.
+    """
+    kinds = (ParametrizationList, nn.Embedding, nn.EmbeddingBag)
+    return isinstance(owner, kinds) or bool(_pre_hooks(owner))
+
+
+def padding_row(owner: nn.Module, name: str) -> int | None:
+    """The row of an embedding that stands for padding and must not be filled."""
+    if name == "weight" and isinstance(owner, nn.Embedding | nn.EmbeddingBag):
+        padding: int | None = instance_dict(owner).get("padding_idx")
+        return padding
+    return None
 
 
 def factor_of_a_weight(owner: nn.Module, name: str) -> str | None:

@@ -159,7 +159,6 @@ LIVE_BAR = (
     "model.run_repeatedly",
     "model.stop",
     SEPARATOR,
-    "model.unwatch",
     "model.unwatch_all",
     SEPARATOR,
     "model.inputs",

@@ -6,10 +6,9 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from inspector_app.gui.commands import CommandRegistry
-from widgets.theme import GRID
 
-_HEIGHT = 38 * GRID
-_WIDTHS = (140 * GRID, 36 * GRID)
+_HEIGHT = 0.32  # of the window, at first
+_WIDTHS = (0.8, 0.2)  # of the window, from left to right
 
 
 class Docks(QObject):
@@ -23,8 +22,10 @@ class Docks(QObject):
     ) -> None:
         """``panels``: command id -> (title, panel), from left to right."""
         super().__init__(window)
+        self._window = window
         self._registry = registry
         self._active = False
+        self._placed = False
         self._docks: dict[str, QDockWidget] = {}
         self._wanted = dict.fromkeys(panels, True)
         for command_id, (title, panel) in panels.items():
@@ -33,20 +34,32 @@ class Docks(QObject):
             dock.setWidget(panel)
             window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
             dock.toggleViewAction().toggled.connect(self._toggled)
-            registry.action(command_id).triggered.connect(dock.setVisible)
+            registry.action(command_id).triggered.connect(
+                lambda shown, dock=dock: dock.setVisible(shown)
+            )
             self._docks[command_id] = dock
-        docks = list(self._docks.values())
-        window.resizeDocks(docks[:1], [_HEIGHT], Qt.Orientation.Vertical)
-        window.resizeDocks(docks, list(_WIDTHS), Qt.Orientation.Horizontal)
 
     def set_active(self, active: bool) -> None:
         """Show the docks a person wants, or none of them."""
         self._active = False
+        if active and not self._placed:
+            self._place()
         for command_id, dock in self._docks.items():
             dock.setVisible(active and self._wanted[command_id])
             self._registry.set_enabled(command_id, active, "Nothing is open.")
             self._registry.set_checked(command_id, self._wanted[command_id])
         self._active = active
+
+    def _place(self) -> None:
+        """Give the docks their first sizes, now that the window has its own."""
+        self._placed = True
+        docks = list(self._docks.values())
+        for dock in docks:
+            dock.show()
+        window = self._window
+        widths = [round(share * window.width()) for share in _WIDTHS]
+        window.resizeDocks(docks[:1], [round(_HEIGHT * window.height())], Qt.Orientation.Vertical)
+        window.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
 
     def _toggled(self) -> None:
         if self._active:

@@ -181,13 +181,12 @@ class Live(QObject):
     def _ran(self, ran: Ran) -> None:
         self._ended()
         forwards = f"{count_text(ran.forwards)} forward{'' if ran.forwards == 1 else 's'}"
-        self._panel.line.say(f"{forwards} in {ran.seconds:.2f} s", "muted")
+        self._panel.say(f"{forwards} in {ran.seconds:.2f} s")
 
     def _run_failed(self, error: InspectorError) -> None:
         self._ended()
         if not isinstance(error, (Cancelled, ConnectionLost)):
-            self._panel.line.say(error.sentence, "danger")
-            self._panel.line.setToolTip(error.detail)
+            self._panel.say(error.sentence, "danger", error.detail)
             self.told.emit(error.sentence, "danger", error.detail)
 
     def _ended(self) -> None:
@@ -198,8 +197,7 @@ class Live(QObject):
 
     def _show_state(self) -> None:
         """The empty state while there is no cell."""
-        self._panel.line.say("")
-        self._panel.line.setToolTip("")
+        self._panel.say("")
         self._panel.empty.set_button(None)
         self._panel.show_empty(self._disabled or _WATCH_MODULES)
 
@@ -260,7 +258,7 @@ class Live(QObject):
         if len(records.step):
             self.forwards = int(records.step.max())
             if self.running:
-                self._panel.line.say(f"forward {count_text(self.forwards)}", "muted")
+                self._panel.say(f"forward {count_text(self.forwards)}")
         for failure in records.failures:
             self.told.emit(failure, "warning", "")
 

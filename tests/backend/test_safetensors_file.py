@@ -225,8 +225,7 @@ def test_a_mutated_file_is_refused_or_read_as_the_library_reads_it(
         file.write(content)
     try:
         ours = SafetensorsFile(path)
-    except TargetError as error:
-        assert error.sentence
+    except TargetError:
         return
     with safe_open(path, "pt") as library:  # whatever we accept, the library accepts as well
         assert set(library.keys()) == set(ours.entries)
@@ -241,8 +240,9 @@ def test_the_library_would_have_swallowed_a_duplicate(tmp_path):
     path = file_of(tmp_path, REFUSED["duplicate entry"], b"x")
     with safe_open(path, "pt") as library:
         assert library.get_tensor("a").dtype == torch.int8
-    with pytest.raises(SafetensorError), safe_open(
-        file_of(tmp_path, REFUSED["overlap"], b"x"), "pt"
+    with (
+        pytest.raises(SafetensorError),
+        safe_open(file_of(tmp_path, REFUSED["overlap"], b"x"), "pt"),
     ):
         pass
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +26,15 @@ def fake_session(qapp) -> Iterator[FakeSession]:
     yield session
     session.shutdown()
     session.deleteLater()
+
+
+@pytest.fixture
+def worker_command() -> list[str]:
+    """Starts the worker of tests/gui/fake_worker.py, which has no torch to import."""
+    return [sys.executable, "-m", "tests.gui.fake_worker"]
+
+
+@pytest.fixture
+def in_the_clone(monkeypatch) -> None:
+    """Workers run in the current folder: let them find the tests there."""
+    monkeypatch.chdir(Path(__file__).parents[2])

@@ -4,7 +4,7 @@ It has the signals, properties and methods of ``inspector_app.gui.client.session
 Every answer comes from the event loop, as the real ones do.  A test may replace an answer
 (``session.answers[Measure] = RefusedError("...")``), hold answers back (``session.hold()`` ...
 ``session.release()``), send progress (``session.progress``) and end the worker (``session.lose``).
-``session.requests`` lists all that was asked.
+``session.requests`` lists all that was asked; ``session.backend`` holds the data.
 """
 
 from __future__ import annotations
@@ -13,60 +13,21 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from inspector_app.protocol import changes
-from inspector_app.protocol.errors import (
-    Cancelled,
-    ConnectionLost,
-    InspectorError,
-    RequestError,
-)
+from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
 from inspector_app.protocol.messages import (
-    BINS,
-    DescribeInputs,
-    DescribeRow,
-    Detail,
     Edited,
-    Export,
-    Exported,
-    ExportPlan,
-    Fact,
-    Freeze,
-    GetRecords,
-    Initialize,
-    InputField,
-    InputForm,
     JournalEntry,
-    Measure,
     Open,
     Opened,
-    PlanExport,
-    PlanFreeze,
-    PlanInitialize,
-    Planned,
     Ran,
-    Records,
-    Redo,
     Replay,
     Request,
     Run,
-    Selection,
-    Series,
-    Source,
-    Statistics,
-    Tie,
-    Undo,
-    Unwatch,
-    Verified,
-    Verify,
-    Watch,
-    Watching,
 )
-from inspector_app.protocol.table import Flag, Role, RowTable
-from tests.gui.tables import small_table, totals_of
+from inspector_app.protocol.table import RowTable
+from tests.gui.fake_backend import FakeBackend
 
 
 class FakeSession(QObject):
@@ -87,9 +48,7 @@ class FakeSession(QObject):
 
     def __init__(self, table: RowTable | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.table = small_table() if table is None else table
-        self.disabled: dict[str, str] = {}
-        self.kind = "model"
+        self.backend = FakeBackend(table)
         self.answers: dict[type[Request], Any] = {}  # a result, an error, or a function of both
         self.requests: list[Request] = []
         self.state = "closed"
@@ -97,14 +56,11 @@ class FakeSession(QObject):
         self.journal: list[JournalEntry] = []
         self.revision = 0
         self.process_id = 0
-        self.series: list[Series] = []
-        self.steps = 0
         self.cancelled: list[int] = []
         self.stopped = False
         self._numbers = itertools.count(1)
         self._held: list[Callable[[], None]] | None = None
         self._pending: dict[int, tuple[Request, Any, Any, str]] = {}
-        self._states: list[RowTable] = [self.table]  # one before every edit, for undo
         self._open: Open | None = None
 
     # -- as ClientSession --------------------------------------------------------------------------
@@ -126,6 +82,7 @@ class FakeSession(QObject):
             self._opened(opened)
             self.request(Replay(entries=done), self.replayed.emit, label="Replaying edits")
 
+        self._set_state("starting")
         return self.request(self._open, replay, self._open_failed, f"Opening {self._open.target}")
 
     def request(self, request, on_result, on_error=None, label="") -> int:
@@ -194,7 +151,7 @@ class FakeSession(QObject):
             self.state_changed.emit(state)
 
     def _opened(self, opened: Opened) -> None:
-        self.target, self.journal, self._states = opened, [], [self.table]
+        self.target, self.journal = opened, []
         self._set_state("ready")
         self.opened.emit(opened)
 
@@ -206,7 +163,7 @@ class FakeSession(QObject):
         if number not in self._pending:
             return
         request = self._pending[number][0]
-        answer = self.answers.get(type(request), getattr(self, f"_do_{request.method}"))
+        answer = self.answers.get(type(request), self.backend.answer)
         if callable(answer):
             try:
                 answer = answer(request)
@@ -234,273 +191,3 @@ class FakeSession(QObject):
         self.answered.emit(request, outcome)
         if self.state == "busy" and not any(asked[3] for asked in self._pending.values()):
             self._set_state("ready")
-
-    def _do_open(self, request: Open) -> Opened:
-        name = request.target.rpartition(":")[2] or request.target
-        return Opened(
-            kind=self.kind,
-            target=request.target,
-            title=name,
-            path="",
-            arguments=request.arguments,
-            device=request.device,
-            seed=request.seed,
-            totals=totals_of(self.table),
-            table=self.table,
-            disabled=self.disabled,
-            fingerprint="0" * 8,
-            seconds=0.1,
-        )
-
-    def _position(self, row: int) -> int:
-        try:
-            return self.table.position(row)
-        except KeyError:
-            raise RequestError(f"There is no row {row}.") from None
-
-    def _do_describe_row(self, request: DescribeRow) -> Detail:
-        at = self._position(request.row)
-        module = self.table.role[at] == Role.MODULE
-        source = Source(file="fake.py", line=3, text="class Fake:\n    pass\n")
-        return Detail(
-            row=request.row,
-            path=self.table.path(at),
-            title=self.table.path(at) or "fake",
-            facts=[Fact(label="Class", value=self.table.class_name(at))],
-            registration=[Fact(label="state_dict()", value="saved", tone="good")],
-            source=Source(file="fake.py", line=3, text="class Fake:\n    pass\n")
-            if module
-            else None,
-            has_values=self.table.has(at, Flag.TENSOR),
-        )
-
-    def _do_measure(self, request: Measure) -> Statistics:
-        count = int(self.table.count[self._position(request.row)])
-        counts = np.zeros(BINS, np.int64)
-        counts[20:44] = 1
-        counts[32] += max(count - 24, 0)
-        return Statistics(
-            row=request.row,
-            count=count,
-            nan=0,
-            positive_infinity=0,
-            negative_infinity=0,
-            zeros=0,
-            minimum=-1.0,
-            maximum=1.0,
-            mean=0.01,
-            deviation=0.25,
-            norm=3.5,
-            low=-1.0,
-            high=1.0,
-            counts=counts,
-        )
-
-    def _parameters(self, selection: Selection) -> np.ndarray:
-        """Positions of the parameters at or below rows and exact paths."""
-        rows = [self._position(row) for row in selection.rows]
-        paths = self.table.paths
-        for pattern in selection.patterns:
-            if pattern not in paths:
-                raise RequestError(f"No row matches “{pattern}”.")
-            rows.append(paths.index(pattern))
-        chosen = np.zeros(len(self.table), bool)
-        for at in rows:
-            chosen[at : self.table.end[at]] = True
-        chosen &= (self.table.flags & Flag.CAN_TRAIN) != 0
-        tied = self.table.tie[chosen]
-        chosen |= np.isin(self.table.tie, tied[tied >= 0])
-        return np.flatnonzero(chosen).astype(np.int32)
-
-    def _plan(self, title: str, at: np.ndarray) -> Planned:
-        return Planned(
-            title=title,
-            changes=self.table.ids[at],
-            tensors=len(at),
-            elements=int(self.table.count[at].sum()),
-            refused=[],
-            notes=[],
-            undoable=True,
-        )
-
-    def _do_plan_freeze(self, request: PlanFreeze) -> Planned:
-        return self._plan("Freeze", self._parameters(request.selection))
-
-    def _do_plan_initialize(self, request: PlanInitialize) -> Planned:
-        return self._plan(request.scheme.name, self._parameters(request.selection))
-
-    def _edited(self, table: RowTable, entries: list[JournalEntry]) -> Edited:
-        change = changes.difference(self.table, table)
-        self.table = table
-        return Edited(change=change, totals=totals_of(table), history=entries)
-
-    def _entry(self, kind: str, title: str, touched: int, selection: Selection, **more: Any) -> Any:
-        done = [entry for entry in self.journal if entry.done]
-        patterns = [*selection.patterns]
-        patterns += [self.table.path(self._position(row)) for row in selection.rows]
-        entry = JournalEntry(
-            number=len(done) + 1, kind=kind, title=title, touched=touched, patterns=patterns, **more
-        )
-        return [*done, entry]
-
-    def _do_freeze(self, request: Freeze) -> Edited:
-        at = self._parameters(request.selection)
-        flags = self.table.flags.copy()
-        if request.frozen:
-            flags[at] &= np.uint32(~int(Flag.REQUIRES_GRAD) & 0xFFFFFFFF)
-        else:
-            flags[at] |= np.uint32(Flag.REQUIRES_GRAD)
-        kind = "freeze" if request.frozen else "unfreeze"
-        entries = self._entry(kind, f"{kind.capitalize()} rows", len(at), request.selection)
-        self._states = [*self._states[: len(entries) - 1], self.table]
-        return self._edited(msgspec.structs.replace(self.table, flags=flags), entries)
-
-    def _do_initialize(self, request: Initialize) -> Edited:
-        at = self._parameters(request.selection)
-        entries = self._entry(
-            "initialize",
-            f"{request.scheme.name} on rows",
-            len(at),
-            request.selection,
-            scheme=request.scheme,
-            seed=request.seed,
-        )
-        self._states = [*self._states[: len(entries) - 1], self.table]
-        return Edited(
-            change=changes.change_of_rows(self.table, at),
-            totals=totals_of(self.table),
-            history=entries,
-        )
-
-    def _do_undo(self, request: Undo) -> Edited:
-        done = sum(entry.done for entry in self.journal)
-        if not done:
-            raise RequestError("There is nothing to undo.")
-        before = self._states[done - 1]
-        self._states[done - 1] = self.table
-        return self._edited(before, self._marked(done - 1))
-
-    def _do_redo(self, request: Redo) -> Edited:
-        done = sum(entry.done for entry in self.journal)
-        if done == len(self.journal):
-            raise RequestError("There is nothing to redo.")
-        after = self._states[done]
-        self._states[done] = self.table
-        return self._edited(after, self._marked(done + 1))
-
-    def _marked(self, done: int) -> list[JournalEntry]:
-        replace = msgspec.structs.replace
-        return [replace(entry, done=at < done) for at, entry in enumerate(self.journal)]
-
-    def _do_replay(self, request: Replay) -> Edited:
-        for entry in request.entries:
-            selection = Selection(patterns=entry.patterns)
-            if entry.kind == "initialize":
-                edited = self._do_initialize(
-                    Initialize(selection=selection, scheme=entry.scheme, seed=entry.seed)
-                )
-            else:
-                frozen = entry.kind == "freeze"
-                edited = self._do_freeze(Freeze(selection=selection, frozen=frozen))
-            self.journal = edited.history
-        return self._edited(self.table, self.journal)
-
-    def _do_watch(self, request: Watch) -> Watching:
-        watched = {series.row for series in self.series}
-        for row in request.rows:
-            self._position(row)
-            if row not in watched:
-                self.series.append(Series(key=len(self.series), row=row, leaf=""))
-        return self._watching()
-
-    def _do_unwatch(self, request: Unwatch) -> Watching:
-        gone = {series.row for series in self.series} if request.rows is None else set(request.rows)
-        self.series = [series for series in self.series if series.row not in gone]
-        return self._watching()
-
-    def _watching(self) -> Watching:
-        return Watching(rows=[series.row for series in self.series], series=list(self.series))
-
-    def _do_describe_inputs(self, request: DescribeInputs) -> InputForm:
-        return InputForm(provided=True, fields=[InputField(name="x", shape=(2, 8))])
-
-    def _do_run(self, request: Run) -> Ran:
-        self.steps += request.repeat
-        return Ran(
-            forwards=request.repeat,
-            seconds=0.01,
-            change=changes.change_of_rows(self.table, np.empty(0, np.int32)),
-            totals=totals_of(self.table),
-        )
-
-    def _do_get_records(self, request: GetRecords) -> Records:
-        """One record of every series in each step that ran."""
-        first = np.arange(request.since, self.steps * len(self.series), dtype=np.int64)
-        return make_records(self.series, first[: request.limit], next=request.since)
-
-    def _do_plan_export(self, request: PlanExport) -> ExportPlan:
-        saved = (self.table.flags & Flag.SAVED) != 0
-        return ExportPlan(
-            tensors=int(saved.sum()),
-            bytes=int(self.table.bytes[saved].sum()),
-            ties=[Tie(names=["embed.weight", "head.weight"], kept="written twice")],
-            left_out=[],
-            refused=[],
-        )
-
-    def _do_export(self, request: Export) -> Exported:
-        plan = self._do_plan_export(PlanExport())
-        return Exported(
-            path=request.path,
-            tensors=plan.tensors,
-            bytes=plan.bytes + 512,
-            sha256="ab" * 32,
-            payload_sha256="cd" * 32,
-            ties=plan.ties,
-            left_out=[],
-            seconds=0.02,
-        )
-
-    def _do_verify(self, request: Verify) -> Verified:
-        return Verified(
-            ok=True,
-            path=request.path,
-            tensors=7,
-            bytes=4096,
-            sha256="ab" * 32,
-            recorded="matches",
-            against=request.against,
-            differences=[],
-        )
-
-
-def make_records(
-    series: list[Series], sequence: np.ndarray, first: int = 0, next: int = 0
-) -> Records:
-    """Records with these sequence numbers, the series taking turns; bell-shaped histograms.
-
-    ``next`` counts where there is none.
-    """
-    n = len(sequence)
-    turns = max(len(series), 1)
-    keys = np.asarray([entry.key for entry in series] or [0], np.int32)
-    bell = (1000 * np.exp(-(np.linspace(-3, 3, BINS) ** 2))).astype(np.int64)
-    return Records(
-        series=list(series),
-        first=first,
-        next=int(sequence[-1]) + 1 if n else next,
-        sequence=sequence,
-        step=sequence // turns,
-        key=keys[sequence % turns],
-        call=np.zeros(n, np.int32),
-        count=np.full(n, int(bell.sum()), np.int64),
-        sampled=np.full(n, int(bell.sum()), np.int64),
-        nan=np.zeros(n, np.int64),
-        positive_infinity=np.zeros(n, np.int64),
-        negative_infinity=np.zeros(n, np.int64),
-        minimum=np.full(n, -3.0),
-        maximum=np.full(n, 3.0),
-        mean=np.zeros(n),
-        deviation=np.full(n, 0.7),
-        counts=np.tile(bell, (n, 1)),
-    )

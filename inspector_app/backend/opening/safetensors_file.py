@@ -22,6 +22,7 @@ import stat
 import struct
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Annotated, NamedTuple
 
@@ -100,6 +101,18 @@ class TensorEntry(msgspec.Struct, frozen=True, gc=False):
     def torch_dtype(self) -> torch.dtype | None:
         """The type in the installed torch; None where that does not know it."""
         return KINDS[CODES[self.dtype]].torch_dtype
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """The garbage collector off: many small objects and no garbage would double the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class DamagedFileError(TargetError):
@@ -233,15 +246,10 @@ class SafetensorsFile:
         try:
             self.size, self.data_start = self._check_beginning()
             header = self.read(8, self.data_start - 8)
-            collecting = gc.isenabled()
-            gc.disable()  # many small objects and no garbage: collecting doubles the time
-            try:
+            with without_collection():
                 self.entries, self.metadata = parse_header(
                     header, self.size - self.data_start, self.path
                 )
-            finally:
-                if collecting:
-                    gc.enable()
         except BaseException:
             self.close()
             raise

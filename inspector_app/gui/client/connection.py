@@ -45,40 +45,37 @@ class Connection(QObject):
     closed = Signal(str)
 
     def __init__(self, address: str, token: str, parent: QObject | None = None) -> None:
-        """Start to connect to "unix:PATH" or "tcp:127.0.0.1:PORT"; raises ConnectionLost else."""
+        """``address``: "unix:PATH" or "tcp:127.0.0.1:PORT"; raises ConnectionLost for another.
+
+        ``token``: the session's secret in hexadecimal digits.
+        """
         super().__init__(parent)
         self.session = ""
         self.process = 0  # id of the backend's process
-        self._token = token.encode()
+        self._kind, _, self._place = address.partition(":")
+        if self._kind == "tcp":
+            _check_loopback(self._place)
+        elif self._kind != "unix":
+            raise ConnectionLost(f"“{address}” is no address of a backend.")
+        self._token = bytes.fromhex(token)
         self._nonce = secrets.token_bytes(NONCE)
         self._reader = FrameReader(LARGEST_GREETING)
         self._greeted = False
         self._over = False
-        kind, _, place = address.partition(":")
         self._socket: QLocalSocket | QTcpSocket
-        if kind == "unix":
-            self._socket = self._local(place)
-        elif kind == "tcp":
-            self._socket = self._loopback(place)
-        else:
-            raise ConnectionLost(f"“{address}” is no address of a backend.")
+        self._socket = QLocalSocket(self) if self._kind == "unix" else QTcpSocket(self)
         self._socket.readyRead.connect(self._read)
         self._socket.disconnected.connect(self._disconnected)
         self._socket.errorOccurred.connect(self._failed)
 
-    def _local(self, path: str) -> QLocalSocket:
-        socket = QLocalSocket(self)
-        socket.connectToServer(path)
-        return socket
-
-    def _loopback(self, place: str) -> QTcpSocket:
-        host, _, port = place.rpartition(":")
-        if not QHostAddress(host).isLoopback() or not port.isdecimal():
-            raise ConnectionLost(f"“{place}” is not on this machine: only loopback is accepted.")
-        socket = QTcpSocket(self)
-        socket.connectToHost(QHostAddress(host), int(port))
-        socket.setSocketOption(QAbstractSocket.SocketOption.LowDelayOption, 1)
-        return socket
+    def start(self) -> None:
+        """Connect; ``closed`` may come before this returns."""
+        if isinstance(self._socket, QLocalSocket):
+            self._socket.connectToServer(self._place)
+        else:
+            host, _, port = self._place.rpartition(":")
+            self._socket.connectToHost(QHostAddress(host), int(port))
+            self._socket.setSocketOption(QAbstractSocket.SocketOption.LowDelayOption, 1)
 
     def ask(self, ask: Ask) -> None:
         """Send a request; raises ConnectionLost before the handshake and after the end."""
@@ -148,3 +145,9 @@ class Connection(QObject):
             self._over = True
             self._socket.abort()
             self.closed.emit(sentence)
+
+
+def _check_loopback(place: str) -> None:
+    host, _, port = place.rpartition(":")
+    if not QHostAddress(host).isLoopback() or not port.isdecimal():
+        raise ConnectionLost(f"“{place}” is not on this machine: only loopback is accepted.")

@@ -83,6 +83,7 @@ class Link(QObject):
         self._connection.opened.connect(self._opened)
         self._connection.message.connect(self.message)
         self._connection.closed.connect(self._broken)
+        self._connection.start()
 
     def _opened(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector_app.protocol.table import Int32, RowTable
+from inspector_app.protocol.table import RowTable
 
 Mask = NDArray[np.bool_]
 
@@ -36,44 +36,49 @@ class Layout:
         # Positions ascend, so a stable sort by parent keeps brothers in order.  The root (parent
         # -1) comes first of all, then the children of position 0, of position 1, and so on.
         order = np.argsort(parents, kind="stable")
-        self._children: Int32 = positions[order]
+        children = positions[order]
         parents = parents[order][1:]
-        self._starts = np.ones(len(table) + 1, np.int64)
-        self._starts[1:] += np.cumsum(np.bincount(parents, minlength=len(table)))
-        self._rank = np.zeros(len(table), np.int32)
-        self._rank[self._children[1:]] = np.arange(1, len(parents) + 1) - self._starts[parents]
+        starts = np.ones(len(table) + 1, np.int64)
+        starts[1:] += np.cumsum(np.bincount(parents, minlength=len(table)))
+        self._ranks = np.zeros(len(table), np.int32)
+        self._ranks[children[1:]] = np.arange(1, len(parents) + 1) - starts[parents]
+        # Views ask for one row at a time, which lists answer three times as fast as arrays.
+        self._children: list[int] = children.tolist()
+        self._starts: list[int] = starts.tolist()
+        self._rank: list[int] = self._ranks.tolist()
 
     def count(self, position: int) -> int:
         """Children of a row that are shown."""
-        return int(self._starts[position + 1] - self._starts[position])
+        return self._starts[position + 1] - self._starts[position]
 
     def child(self, position: int, row: int) -> int:
-        """Position of the child at ``row``."""
-        return int(self._children[self._starts[position] + row])
+        """Position of the child at ``row``; -1 where there is none."""
+        at = self._starts[position] + row
+        return self._children[at] if row >= 0 and at < self._starts[position + 1] else -1
 
     def rank(self, position: int) -> int:
         """Row of a position below its parent."""
-        return int(self._rank[position])
+        return self._rank[position]
 
-    def groups(self, chosen: Mask) -> list[Brothers]:
-        """The shown rows of ``chosen`` but the root, as groups of neighbours, by parent and row."""
+    def groups(self, chosen: Mask, most: int) -> list[Brothers] | None:
+        """The shown rows of ``chosen`` but the root, as groups of neighbours, by parent and row.
+
+        None where there are more than ``most`` groups.
+        """
         at = np.flatnonzero(chosen & self.shown)
         at = at[at > 0]
         if not len(at):
             return []
-        parents, ranks = self._parent[at], self._rank[at]
         # Brothers need not be neighbours in preorder: bring them together first.
-        order = np.lexsort((ranks, parents))
-        parents, ranks = parents[order], ranks[order]
+        at = at[np.argsort(self._parent[at], kind="stable")]
+        parents, ranks = self._parent[at], self._ranks[at]
         breaks = np.flatnonzero((np.diff(parents) != 0) | (np.diff(ranks) != 1)) + 1
+        if len(breaks) >= most:
+            return None
         firsts = np.concatenate(([0], breaks))
         lasts = np.concatenate((breaks - 1, [len(at) - 1]))
-        return [
-            Brothers(*group)
-            for group in zip(
-                parents[firsts].tolist(), ranks[firsts].tolist(), ranks[lasts].tolist(), strict=True
-            )
-        ]
+        columns = (parents[firsts].tolist(), ranks[firsts].tolist(), ranks[lasts].tolist())
+        return [Brothers(*group) for group in zip(*columns, strict=True)]
 
 
 def topmost(table: RowTable, chosen: Mask) -> Mask:
@@ -93,8 +98,7 @@ def with_ancestors(table: RowTable, chosen: Mask) -> Mask:
 
 def with_subtrees(table: RowTable, chosen: Mask) -> Mask:
     """``chosen`` and all rows below them."""
-    edges = np.zeros(len(table) + 1, np.int32)
-    edges[:-1] += chosen
-    np.subtract.at(edges, table.end[chosen], 1)
-    mask: Mask = np.cumsum(edges[:-1]) > 0
+    opened = chosen.astype(np.int32)
+    closed = np.bincount(table.end[chosen], minlength=len(table) + 1)[:-1]
+    mask: Mask = np.cumsum(opened - closed) > 0
     return mask

@@ -19,12 +19,14 @@ from PySide6.QtCore import (
 
 from inspector_app.gui.models.cells import HEADERS, Cells, Column
 from inspector_app.gui.models.layout import (
+    Brothers,
     Layout,
     Mask,
     topmost,
     with_ancestors,
     with_subtrees,
 )
+from inspector_app.gui.models.search import RowSearch
 from inspector_app.protocol import changes
 from inspector_app.protocol.changes import RowsChange
 from inspector_app.protocol.sums import SubtreeSums
@@ -39,6 +41,7 @@ MOST_WORK = 2_000_000  # rows laid out again while groups come and go, likewise
 
 _NUMBERS = (Column.PARAMETERS, Column.BYTES)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+_FLAGS = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
 
@@ -80,11 +83,7 @@ class RowTreeModel(QAbstractItemModel):
 
     def matches(self) -> list[int]:
         """Ids of the rows whose own name the filter found, in the order of the tree."""
-        if not self._filter:
-            return []
-        parents = self.table.parent
-        own = self._hits & ~np.where(parents >= 0, self._hits[parents], False)
-        return list(self.table.ids[own].tolist())
+        return list(self.table.ids[self._hits].tolist())
 
     def set_table(self, table: RowTable, title: str) -> None:
         """Show another target."""
@@ -94,10 +93,19 @@ class RowTreeModel(QAbstractItemModel):
         self.endResetModel()
 
     def _install(self, table: RowTable, title: str) -> None:
-        self._cells = Cells(table, title)
-        self._paths: list[str] = []
-        self._hits, shown = self._search(table)
-        self._layout = Layout(table, shown)
+        self._set_cells(Cells(table, title))
+        self._search = RowSearch(table)
+        self._hits = self._search.find(self._filter)
+        self._layout = Layout(table, self._wanted(table, self._hits))
+
+    def _set_cells(self, cells: Cells) -> None:
+        self._cells = cells
+        table = cells.table
+        places = np.full(int(table.ids.max(initial=-1)) + 1, -1, np.int32)
+        places[table.ids] = np.arange(len(table), dtype=np.int32)
+        self._ids: list[int] = table.ids.tolist()
+        self._parents: list[int] = table.parent.tolist()
+        self._places: list[int] = places.tolist()  # position by id
 
     def set_watched(self, row_ids: list[int]) -> None:
         """Mark the rows that probes watch."""
@@ -115,22 +123,18 @@ class RowTreeModel(QAbstractItemModel):
         if text == self._filter:
             return
         self._filter = text
-        hits, shown = self._search(self.table)
+        before, hits = self._hits, self._search.find(text)
         stayed = np.zeros(len(self.table), bool)
-        self._become(self._cells, hits, shown, stayed, stayed)
-        self._tell_changed(np.ones(len(self.table), bool))  # what is marked in the names
+        if self._become(self._cells, hits, stayed, stayed):
+            self._tell_changed(before | hits)  # what is marked in the names
 
-    def _search(self, table: RowTable) -> tuple[Mask, Mask]:
-        """Rows whose path holds the filter, and rows to show."""
+    def _wanted(self, table: RowTable, hits: Mask) -> Mask:
+        """Rows to show: what was found, all below and above it, and the root."""
         if not self._filter:
-            return np.zeros(len(table), bool), np.ones(len(table), bool)
-        if not self._paths:
-            self._paths = [path.lower() for path in table.paths]
-        wanted = self._filter
-        hits = np.fromiter((wanted in path for path in self._paths), bool, len(table))
-        shown = with_ancestors(table, hits)
+            return np.ones(len(table), bool)
+        shown = with_ancestors(table, hits) | with_subtrees(table, hits)
         shown[:1] = True
-        return hits, shown
+        return shown
 
     # -- changes -----------------------------------------------------------------------------------
 
@@ -140,35 +144,40 @@ class RowTreeModel(QAbstractItemModel):
             return
         old = self.table
         cells = Cells(changes.apply(old, change), self.title)
-        if change.structural:
-            gone = np.isin(old.ids, change.removed)
-            came = np.zeros(len(cells.table), bool)
-            came[change.inserted_at] = True
-            self._paths = []
-            hits, shown = self._search(cells.table)
-            self._become(cells, hits, shown, gone, came)
-            touched = came
-            touched[np.isin(cells.table.ids, old.ids[old.parent[gone]])] = True
-        else:
-            self._cells = cells
-            touched = np.zeros(len(cells.table), bool)
-        touched[self.table.positions(change.changed.ids)] = True
-        self._tell_changed(with_ancestors(self.table, touched))
-
-    def _become(self, cells: Cells, hits: Mask, shown: Mask, gone: Mask, came: Mask) -> None:
-        """Show other rows: ``gone`` of the old table and ``came`` of the new one did not stay."""
-        old, new = self._cells.table, cells.table
-        before = self._layout.shown
-        kept = np.isin(old.ids, new.ids[shown & ~came])
-        leaving = topmost(old, before & (gone | ~kept))
-        known = np.isin(new.ids, old.ids[before & ~gone])
-        entering = topmost(new, shown & (came | ~known))
-        target = Layout(new, shown)
-        removals, insertions = self._layout.groups(leaving), target.groups(entering)
-        steps = len(removals) + len(insertions)
-        if steps > MOST_GROUPS or steps * len(new) > MOST_WORK or not len(old) or leaving[0]:
-            self._become_at_once(cells, hits, target)
+        new = cells.table
+        touched = np.zeros(len(new), bool)
+        touched[new.positions(change.changed.ids)] = True
+        one_by_one = True
+        if not change.structural:
+            self._set_cells(cells)
+        elif old.ids[0] in change.removed:
+            self.set_table(new, self.title)
             return
+        else:
+            gone = np.isin(old.ids, change.removed)
+            came = np.zeros(len(new), bool)
+            came[change.inserted_at] = True
+            touched |= came | np.isin(new.ids, old.ids[old.parent[gone]])  # sums of their parents
+            self._search = RowSearch(new)
+            one_by_one = self._become(cells, self._search.find(self._filter), gone, came)
+        if one_by_one:
+            self._tell_changed(with_ancestors(new, touched))
+
+    def _become(self, cells: Cells, hits: Mask, gone: Mask, came: Mask) -> bool:
+        """Show other rows: ``gone`` of the old table and ``came`` of the new one did not stay.
+
+        Returns whether views were told group by group, so that they know nothing of new values.
+        """
+        old, new = self._cells.table, cells.table
+        before, shown = self._layout.shown, self._wanted(new, hits)
+        leaving = topmost(old, before & (gone | ~np.isin(old.ids, new.ids[shown & ~came])))
+        entering = topmost(new, shown & (came | ~np.isin(new.ids, old.ids[before & ~gone])))
+        target = Layout(new, shown)
+        removals = self._layout.groups(leaving, MOST_GROUPS)
+        insertions = target.groups(entering, MOST_GROUPS)
+        if removals is None or insertions is None or not self._worth(removals, insertions):
+            self._become_at_once(cells, hits, target)
+            return False
         # From the last to the first, so that what is still to go keeps its place.
         for parent, first, last in reversed(removals):
             start, stop = self._layout.child(parent, first), self._layout.child(parent, last)
@@ -179,7 +188,8 @@ class RowTreeModel(QAbstractItemModel):
             self.endRemoveRows()
         # The same rows in the new table, which nobody can tell from the old one.
         mask = shown & ~with_subtrees(new, entering)
-        self._cells, self._hits, self._layout = cells, hits, Layout(new, mask)
+        self._set_cells(cells)
+        self._hits, self._layout = hits, Layout(new, mask)
         for parent, first, last in insertions:
             start, stop = target.child(parent, first), target.child(parent, last)
             self.beginInsertRows(self._index(parent), first, last)
@@ -188,12 +198,19 @@ class RowTreeModel(QAbstractItemModel):
             mask[rows] = shown[rows]
             self._layout = Layout(new, mask)
             self.endInsertRows()
+        return True
+
+    def _worth(self, removals: list[Brothers], insertions: list[Brothers]) -> bool:
+        """Whether telling of rows group by group costs less than laying all out again."""
+        steps = len(removals) + len(insertions)
+        return steps * len(self.table) <= MOST_WORK
 
     def _become_at_once(self, cells: Cells, hits: Mask, target: Layout) -> None:
         """Show other rows in one step; views keep what is selected and expanded of those left."""
         self.layoutAboutToBeChanged.emit()
         held = self.persistentIndexList()
-        self._cells, self._hits, self._layout = cells, hits, target
+        self._set_cells(cells)
+        self._hits, self._layout = hits, target
         moved = [self._moved(index) for index in held]
         self.changePersistentIndexList(held, moved)
         self.layoutChanged.emit()
@@ -203,8 +220,8 @@ class RowTreeModel(QAbstractItemModel):
 
     def _tell_changed(self, touched: Mask) -> None:
         """Announce new values."""
-        groups = self._layout.groups(touched)
-        if len(groups) > MOST_GROUPS:
+        groups = self._layout.groups(touched, MOST_GROUPS)
+        if groups is None:
             self.layoutAboutToBeChanged.emit()
             self.layoutChanged.emit()
             return
@@ -223,25 +240,28 @@ class RowTreeModel(QAbstractItemModel):
 
     def index_of(self, row_id: int, column: int = 0) -> QModelIndex:
         """Index of a row; invalid where the row is gone or not shown."""
-        try:
-            position = self.table.position(row_id)
-        except KeyError:
+        position = self._places[row_id] if 0 <= row_id < len(self._places) else -1
+        if position < 0 or not self._layout.shown[position]:
             return QModelIndex()
-        return self._index(position, column) if self._layout.shown[position] else QModelIndex()
+        return self._index(position, column)
 
     def _index(self, position: int, column: int = 0) -> QModelIndex:
-        row_id = int(self.table.ids[position])
-        return self.createIndex(self._layout.rank(position), column, row_id)
+        return self.createIndex(self._layout.rank(position), column, self._ids[position])
 
     def _position(self, index: Index) -> int:
-        return self.table.position(index.internalId())
+        return self._places[index.internalId()]
 
     def index(self, row: int, column: int, parent: Index = NOWHERE) -> QModelIndex:
         """Index of a cell; invalid outside of the tree."""
-        if not self.hasIndex(row, column, parent):
+        if not 0 <= column < len(Column) or parent.column() > 0:
             return QModelIndex()
-        position = self._layout.child(self._position(parent), row) if parent.isValid() else 0
-        return self.createIndex(row, column, int(self.table.ids[position]))
+        if parent.isValid():
+            position = self._layout.child(self._position(parent), row)
+        else:
+            position = 0 if row == 0 and self._ids else -1
+        return (
+            self.createIndex(row, column, self._ids[position]) if position >= 0 else QModelIndex()
+        )
 
     def parent(self, index: Index | None = None) -> Any:
         """Index of the row above; without an index, the QObject that owns the model."""
@@ -249,13 +269,13 @@ class RowTreeModel(QAbstractItemModel):
             return super().parent()
         if not index.isValid():
             return QModelIndex()
-        above = int(self.table.parent[self._position(index)])
+        above = self._parents[self._position(index)]
         return self._index(above) if above >= 0 else QModelIndex()
 
     def rowCount(self, parent: Index = NOWHERE) -> int:
         """Rows below; only the first column has any."""
         if not parent.isValid():
-            return min(len(self.table), 1)
+            return min(len(self._ids), 1)
         return self._layout.count(self._position(parent)) if parent.column() == 0 else 0
 
     def hasChildren(self, parent: Index = NOWHERE) -> bool:
@@ -268,9 +288,7 @@ class RowTreeModel(QAbstractItemModel):
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         """All rows can be selected."""
-        if not index.isValid():
-            return Qt.ItemFlag.NoItemFlags
-        return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        return _FLAGS if index.isValid() else Qt.ItemFlag.NoItemFlags
 
     # -- cells -------------------------------------------------------------------------------------
 

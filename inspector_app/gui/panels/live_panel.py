@@ -9,6 +9,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QComboBox,
+    QHBoxLayout,
     QSizePolicy,
     QStackedLayout,
     QToolBar,
@@ -59,8 +60,18 @@ class LivePanel(QWidget):
         self.line.setObjectName("liveLine")
         self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.line.setContentsMargins(GRID, 0, GRID, 0)
-        self.line.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        bar.addWidget(self.line)
+        # One line below both: the toolbar's own would end where the toolbar does.
+        top = QWidget()
+        top.setObjectName("liveTop")
+        top.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        top.setStyleSheet(
+            "#liveTop { border-bottom: 1px solid palette(mid); } #liveBar { border: 0; }"
+        )
+        row = QHBoxLayout(top)
+        row.setContentsMargins(0, 0, 0, 1)
+        row.setSpacing(0)
+        row.addWidget(bar)
+        row.addWidget(self.line, 1)
         self.empty = EmptyState("live", "", "Run")
         self.empty.setObjectName("liveEmpty")
         self.empty.clicked.connect(self.empty_clicked)
@@ -70,7 +81,7 @@ class LivePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(bar)
+        column.addWidget(top)
         column.addLayout(self._pages, 1)
 
     @property
@@ -89,6 +100,11 @@ class LivePanel(QWidget):
             self._grid.series_clicked.connect(self.cell_clicked)
             self._pages.addWidget(self._grid)
         return self._grid
+
+    def say(self, text: str, tone: str = "muted", detail: str = "") -> None:
+        """A quiet line beside the controls."""
+        self.line.say(text, tone)
+        self.line.setToolTip(detail or text)
 
     def show_grid(self) -> None:
         """The histograms take the place of the empty state."""

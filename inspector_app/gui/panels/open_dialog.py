@@ -53,7 +53,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
         call = ast.parse(f"_({text}\n)", mode="eval").body
     except (SyntaxError, ValueError) as error:
         raise ValueError("Write arguments as in a call: hidden=128, name='x'.") from error
-    if not isinstance(call, ast.Call) or call.args:
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
         raise ValueError("Every argument needs its name, as in hidden=128.")
     arguments: dict[str, Any] = {}
     for keyword in call.keywords:
@@ -94,9 +94,10 @@ def factories_in(path: Path) -> list[str]:
 
 def needs_factory(target: str) -> bool:
     """Whether ``target`` names Python code: a ``.py`` file or a dotted module, not another file."""
-    if target.startswith("sample:"):
-        return False
-    return target.endswith(".py") or not (Path(target).suffix or "/" in target or "\\" in target)
+    if target.endswith(".py"):
+        return True
+    dotted = all(part.isidentifier() for part in target.split("."))
+    return dotted and not target.endswith(".safetensors") and not Path(target).exists()
 
 
 class OpenDialog(QDialog):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
@@ -17,6 +18,7 @@ from widgets.numbers import count_text, value_text
 if TYPE_CHECKING:
     from widgets.histogram_view import HistogramView
 
+_PATIENCE = 200  # milliseconds
 _NO_TENSOR = "Select a parameter, a buffer or another tensor to see its values."
 _NO_VALUES = "This tensor holds no values that can be measured."
 
@@ -29,6 +31,10 @@ class ValuesPanel(QWidget):
         self.setObjectName("valuesPanel")
         self._session = session
         self._detail: Detail | None = None
+        self._slow = QTimer(self)  # what is shown stays until a measure takes long
+        self._slow.setSingleShot(True)
+        self._slow.setInterval(_PATIENCE)
+        self._slow.timeout.connect(lambda: self._say("Measuring…"))
         self._asked: tuple[int, int] | None = None  # request, row
         self.measured: int | None = None  # row whose statistics are shown
         self._histogram: HistogramView | None = None
@@ -73,6 +79,7 @@ class ValuesPanel(QWidget):
         self._forget()
 
     def _forget(self) -> None:
+        self._slow.stop()
         if self._asked is not None:
             self._session.cancel(self._asked[0])
             self._asked = None
@@ -87,11 +94,13 @@ class ValuesPanel(QWidget):
             Measure(row=detail.row), self._arrived, self._failed, f"Measuring {detail.title}"
         )
         self._asked = (number, detail.row)
+        self._slow.start()
 
     def _failed(self, error: InspectorError) -> None:
         if isinstance(error, Cancelled):
             return
         self._asked = None
+        self._slow.stop()
         self._say(error.sentence)
 
     def _say(self, sentence: str) -> None:
@@ -102,6 +111,7 @@ class ValuesPanel(QWidget):
         if self._detail is None or found.row != self._detail.row:
             return
         self._asked = None
+        self._slow.stop()
         self.measured = found.row
         view = self._histogram_view()
         self.facts.set_sections(self._detail.path or self._detail.title, [("", _lines(found))])

@@ -1,0 +1,285 @@
+"""A model built by a person's own code: load the file, call the factory, tell what went wrong.
+
+Everything here runs code that is not ours, so each step catches whatever may come out of it and
+names the file and line; only KeyboardInterrupt passes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import random
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from inspector_app.protocol.errors import InspectorError, TargetError
+
+DEFAULT_FACTORY = "build_model"
+_OURS = os.path.dirname(os.path.abspath(__file__))
+_MACHINERY = ("<frozen importlib", "<frozen runpy", os.path.dirname(importlib.__file__))
+
+
+@dataclass
+class OpenModel:
+    """A model and how it came about."""
+
+    model: nn.Module
+    target: str  # as it was asked for
+    title: str  # "resnet"
+    path: str  # of the file behind it, "" where there is none
+    arguments: dict[str, Any]
+    device: str
+    seed: int
+    namespace: ModuleType | None  # where example_inputs() and loss() may be found
+    factory_name: str
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+def _theirs(error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames of the person's code and what it called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [
+        frame
+        for frame in frames
+        if not frame.filename.startswith(_OURS) and not frame.filename.startswith(_MACHINERY)
+    ]
+
+
+def _detail(error: BaseException) -> str:
+    """The traceback without our frames and without those of the import machinery."""
+    lines = traceback.format_list(_theirs(error))
+    head = ["Traceback (most recent call last):\n"] if lines else []
+    return "".join([*head, *lines, *traceback.format_exception_only(type(error), error)])
+
+
+def _spoken(error: BaseException) -> str:
+    """Class and first line of an exception, whatever its own ``__str__`` does."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001 - a person's exception may fail to describe itself
+        lines = []
+    text = lines[0].strip() if lines else ""
+    text = text if len(text) <= 300 else text[:299] + "…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _failure(error: BaseException, doing: str, own_folder: str) -> TargetError:
+    """A sentence with the innermost line of the person's own code."""
+    if isinstance(error, SyntaxError) and error.filename:
+        where, what = f"{error.filename}, line {error.lineno}", f"SyntaxError: {error.msg}"
+    else:
+        frames = _theirs(error)
+        own = [frame for frame in frames if frame.filename.startswith(own_folder)] or frames
+        where = f"{own[-1].filename}, line {own[-1].lineno}" if own else ""
+        what = _spoken(error)
+    if isinstance(error, SystemExit):
+        what = f"it ended the program (sys.exit({error.code!r})); let it return the model instead"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        what += f" (install '{error.name}' where this program runs, or correct the import)"
+    sentence = f"{doing} failed{' in ' + where if where else ''}: {what}"
+    return TargetError(sentence.rstrip(".") + ".", _detail(error))
+
+
+# -- loading ---------------------------------------------------------------------------------------
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global random generators of torch, numpy and Python."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+def _put_first(folder: str) -> None:
+    """Let imports look into ``folder`` first, as ``python file.py`` does."""
+    if not sys.path or sys.path[0] != folder:
+        sys.path.insert(0, folder)
+
+
+def load_file(path: Path, *, user_path: bool) -> ModuleType:
+    """Run a Python file as a module named by its stem; raises TargetError.
+
+    It runs anew each time.  Where the stem is the name of a module that is loaded already
+    (``random.py``), the module gets a name of its own, and that one stays as it is.
+    """
+    if user_path:
+        _put_first(str(path.parent))
+    name = path.stem
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__inspector_target__", None) != str(path):
+        number = 2
+        while f"{name}_{number}" in sys.modules:
+            number += 1
+        name = f"{name}_{number}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # the suffix is .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    vars(module)["__inspector_target__"] = str(path)
+    sys.modules[name] = module
+    importlib.invalidate_caches()
+    failure = None
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's file raises
+        sys.modules.pop(name, None)
+        failure = _failure(error, f"Loading {path.name}", str(path.parent))
+    if failure is not None:
+        raise failure
+    return module
+
+
+def load_package(name: str, *, user_path: bool) -> ModuleType:
+    """Import ``package.module``, from the current folder or where it is installed."""
+    if user_path:
+        _put_first(os.getcwd())
+    importlib.invalidate_caches()
+    failure = None
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = str(error.name or "")
+        if name == missing or name.startswith(missing + "."):
+            failure = TargetError(
+                f"There is no module '{missing}' in {os.getcwd()} or among the installed packages, "
+                f"and no file '{name}'. A target is FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, "
+                "sample:NAME or a .safetensors file."
+            )
+        else:
+            failure = _failure(error, f"Importing {name}", os.getcwd())
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's module raises
+        failure = _failure(error, f"Importing {name}", os.getcwd())
+    raise failure
+
+
+# -- the factory -----------------------------------------------------------------------------------
+
+
+def _is_factory(name: str, value: Any, module: ModuleType) -> bool:
+    """Whether a name of a module looks like something that builds a model."""
+    if name.startswith("_"):
+        return False
+    if isinstance(value, nn.Module):
+        return True
+    if isinstance(value, type):
+        return issubclass(value, nn.Module) and value.__module__ == module.__name__
+    return inspect.isfunction(value) and value.__module__ == module.__name__
+
+
+def factories(module: ModuleType) -> list[str]:
+    """Names in a module that may build a model: its functions, module classes and instances."""
+    known = sorted(n for n, v in list(vars(module).items()) if _is_factory(n, v, module))
+    return [name for name in known if name not in ("example_inputs", "loss")]
+
+
+def find_factory(
+    module: ModuleType, name: str | None, where: str, own_folder: str
+) -> tuple[str, Any]:
+    """The factory ``name`` of a module, ``build_model`` where none is named."""
+    held: Any = module
+    if name is None and DEFAULT_FACTORY not in vars(module):
+        names = factories(module)
+        known = f"It has {', '.join(names)}" if names else "Nothing in it builds a model"
+        example = f"{where}:{names[0] if names else 'FACTORY'}"
+        raise TargetError(
+            f"{where} has no {DEFAULT_FACTORY}(). {known}: name a factory, as in {example}."
+        )
+    name = name or DEFAULT_FACTORY
+    failure = None
+    try:
+        for part in name.split("."):
+            held = getattr(held, part)
+    except AttributeError:
+        names = factories(module)
+        known = f"It has: {', '.join(names)}" if names else "It has nothing that builds a model"
+        failure = TargetError(f"{where} has no '{name}'. {known}.")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a lazy module imports here
+        failure = _failure(error, f"Looking up '{name}' in {where}", own_folder)
+    if failure is not None:
+        raise failure
+    if not callable(held):
+        raise TargetError(
+            f"'{name}' in {where} is of class {type(held).__name__}: it must be a function that "
+            "returns a model, a class of nn.Module, or a model."
+        )
+    return name, held
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def check_arguments(factory: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> None:
+    """Raise TargetError naming arguments that the factory does not take, or that it lacks."""
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())
+    except (ValueError, TypeError):
+        return  # written in C: the call itself will tell
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    accepted = [p.name for p in named]
+    takes = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
+    if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+        unknown = [key for key in arguments if key not in accepted]
+        if unknown:
+            raise TargetError(f"{name}() has no argument {_listed(unknown)}: {takes}.")
+    missing = [p.name for p in named if p.default is p.empty and p.name not in arguments]
+    if missing:
+        raise TargetError(
+            f"{name}() needs the argument {_listed(missing)}: give {missing[0]}=VALUE ({takes})."
+        )
+    bare = [p.name for p in parameters if p.kind == p.POSITIONAL_ONLY and p.default is p.empty]
+    if bare:
+        raise TargetError(
+            f"{name}() takes {_listed(bare)} by position only, and arguments are given by name."
+        )
+
+
+@contextmanager
+def _on(device: str) -> Iterator[None]:
+    """Make new tensors on ``device``; the CPU is where they are made anyway."""
+    if device == "cpu":
+        yield
+        return
+    with torch.device(device):
+        yield
+
+
+def build(
+    factory: Any, name: str, arguments: Mapping[str, Any], device: str, own_folder: str
+) -> nn.Module:
+    """The model that a factory returns, or that it is; raises TargetError."""
+    if isinstance(factory, nn.Module):
+        if arguments:
+            raise TargetError(
+                f"'{name}' is a model, not a factory: it takes no arguments "
+                f"({_listed(list(arguments))})."
+            )
+        return factory
+    check_arguments(factory, name, arguments)
+    failure: InspectorError | None = None
+    try:
+        with _on(device):
+            model = factory(**arguments)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's code raises
+        failure = _failure(error, f"{name}()", own_folder)
+    if failure is not None:
+        raise failure
+    if not issubclass(type(model), nn.Module):
+        what = "None (is a return missing?)" if model is None else f"a {type(model).__name__}"
+        raise TargetError(f"{name}() returned {what}: it must return a torch.nn.Module.")
+    built: nn.Module = model
+    return built

@@ -1,0 +1,293 @@
+"""The whole tree for a terminal and for other programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from inspector_app.backend.tree import Tree
+from inspector_app.protocol.messages import Totals
+from inspector_app.protocol.sums import SubtreeSums
+from inspector_app.protocol.table import Flag, Int32, Role, RowTable
+
+_BADGES = {
+    Role.MODULE: "M",
+    Role.PARAMETER: "P",
+    Role.BUFFER: "B",
+    Role.ATTRIBUTE: "A",
+    Role.TENSOR: "T",
+    Role.GROUP: " ",
+}
+_NAME_WIDTH = 64  # longer names are cut in the middle
+_VALUE_WIDTH = 24
+
+
+# -- for other programs ----------------------------------------------------------------------------
+
+
+def _shown(table: RowTable, depth: int | None) -> list[int]:
+    """Positions of rows at most ``depth`` levels below the root."""
+    if depth is None:
+        return list(range(len(table)))
+    shown: list[int] = np.flatnonzero(table.depth <= depth).tolist()
+    return shown
+
+
+def _ties(table: RowTable) -> dict[int, list[int]]:
+    """Positions of the rows of each tie, by its number."""
+    ties: dict[int, list[int]] = {}
+    for position in np.flatnonzero(table.tie >= 0).tolist():
+        ties.setdefault(int(table.tie[position]), []).append(position)
+    return ties
+
+
+def _json_value(value: Any) -> Any:
+    """A number or None as JSON can hold it: what is not finite, and complex, as text."""
+    plain = type(value)
+    if value is None or plain in (bool, int):
+        return value
+    if plain is float:
+        return value if math.isfinite(value) else repr(value)
+    return complex.__repr__(value) if plain is complex else plain.__name__
+
+
+def _row(tree: Tree, position: int, paths: list[str], ties: dict[int, list[int]]) -> dict[str, Any]:
+    """One row as plain data."""
+    table = tree.table
+    role = Role(int(table.role[position]))
+    row: dict[str, Any] = {
+        "path": paths[position],
+        "name": table.name(position),
+        "role": role.word,
+        "class": table.class_name(position),
+    }
+    flags = Flag(int(table.flags[position]))
+    if Flag.TENSOR not in flags:
+        if role == Role.ATTRIBUTE and Flag.CONTAINER not in flags and _is_plain(tree, position):
+            row["value"] = _json_value(tree.objects[position])
+        return row
+    shape = table.shape(position)
+    row["shape"] = None if shape is None else list(shape)
+    row["dtype"] = table.dtype(position)
+    row["device"] = table.device(position)
+    row["requires_grad"] = Flag.REQUIRES_GRAD in flags
+    saved = Flag.SAVED in flags
+    row["persistent"] = Flag.PERSISTENT in flags if role == Role.BUFFER else saved
+    row["bytes"] = int(table.bytes[position])
+    others = ties.get(int(table.tie[position]), [])
+    row["tied"] = [paths[other] for other in others if other != position]
+    if role != Role.TENSOR:
+        row["registration"] = {
+            "optimizer": Flag.IN_PARAMETERS in flags,
+            "moved": Flag.MOVED in flags,
+            "saved": saved,
+        }
+    return row
+
+
+def _is_plain(tree: Tree, position: int) -> bool:
+    return issubclass(type(tree.objects[position]), (int, float, complex, type(None)))
+
+
+def summary_json(
+    tree: Tree, totals: Totals, *, target: str, kind: str, depth: int | None = None
+) -> dict[str, Any]:
+    """The tree as one object for JSON.
+
+    Keys ``target``, ``kind`` ("model" or "checkpoint"), ``totals`` and ``rows``; ``depth`` leaves
+    out rows further below the root.  A checkpoint's rows are its tensors.
+    """
+    table = tree.table
+    paths, ties = table.paths, _ties(table)
+    return {
+        "target": target,
+        "kind": kind,
+        "totals": {
+            "modules": totals.modules,
+            "parameters": totals.parameters,
+            "trainable": totals.trainable,
+            "buffers": totals.buffers,
+            "bytes": totals.bytes,
+        },
+        "rows": [
+            _row(tree, position, paths, ties)
+            for position in _shown(table, depth)
+            if table.role[position] != Role.GROUP
+        ],
+    }
+
+
+# -- for a terminal --------------------------------------------------------------------------------
+
+
+def bytes_text(count: int) -> str:
+    """Bytes with an SI prefix: "4.2 MB"."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{count} B" if unit == "B" else f"{value:.3g} {unit}"
+
+
+def _printable(text: str) -> str:
+    """A name on one line of a terminal: what does not print is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    """The text, without its middle where it is too long."""
+    if len(text) <= width:
+        return text
+    half = (width - 1) // 2
+    return f"{text[: width - 1 - half]}…{text[-half:]}"
+
+
+def _branches(table: RowTable, shown: list[int]) -> Iterator[tuple[int, str]]:
+    """Rows with the lines that lead to them from their parents."""
+    last = np.zeros(len(table), np.bool_)
+    latest: dict[int, int] = {}
+    parents = table.parent.tolist()
+    for position in shown:
+        latest[parents[position]] = position
+    last[list(latest.values())] = True
+    depths = table.depth.tolist()
+    rails: list[str] = []  # of the levels above the row
+    for position in shown:
+        depth = depths[position]
+        if depth == 0:
+            yield position, ""
+            continue
+        del rails[depth - 1 :]
+        yield position, "".join(rails) + ("└─ " if last[position] else "├─ ")
+        rails.append("   " if last[position] else "│  ")
+
+
+def _marks(table: RowTable, position: int, sums: SubtreeSums) -> str:
+    """Words for what is special about a row."""
+    flags = Flag(int(table.flags[position]))
+    role = Role(int(table.role[position]))
+    marks: list[str] = []
+    if role == Role.MODULE or Flag.CAN_TRAIN in flags:
+        try:
+            frozen = sums.freeze_state(position)
+        except LookupError:
+            frozen = False
+        if frozen is not False:
+            marks.append("frozen" if frozen else "partly frozen")
+    if Flag.TENSOR in flags:
+        if role == Role.BUFFER and Flag.PERSISTENT not in flags:
+            marks.append("not saved")
+        if role == Role.ATTRIBUTE and Flag.IN_PARAMETERS not in flags:
+            marks.append("not registered")
+        tie = int(table.tie[position])
+        if tie >= 0:
+            first = int(table.ids[position]) == tie
+            marks.append("tied" if first else f"tied to {table.path(table.position(tie))}")
+        if Flag.LAZY in flags:
+            marks.append("shape not known yet")
+    elif Flag.REFERENCE in flags:
+        marks.append("stands above" if role == Role.MODULE else "shown above")
+    elif Flag.REPEATED in flags:
+        marks.append("shown before")
+    return ", ".join(_cut(_printable(mark), _NAME_WIDTH) for mark in marks)
+
+
+def _cells(tree: Tree, position: int, branch: str, sums: SubtreeSums, title: str) -> list[str]:
+    """The columns of one row: tree, class, shape, dtype, count, bytes, marks."""
+    table = tree.table
+    role = Role(int(table.role[position]))
+    name = _cut(_printable(table.name(position)), _NAME_WIDTH) if position else title
+    badge = _BADGES[role].lower() if _hollow(table, position) else _BADGES[role]
+    cells = [f"{branch}{badge} {name}", _printable(table.class_name(position))]
+    if table.has(position, Flag.TENSOR):
+        shape = table.shape(position)
+        sizes = "?" if shape is None else " × ".join(map(str, shape)) or "scalar"
+        count = "" if shape is None else f"{int(table.count[position]):,}"
+        device = table.device(position)
+        dtype = table.dtype(position) or ""
+        cells += [sizes, dtype if device == "cpu" else f"{dtype} {device}"]
+        cells += [count, bytes_text(int(table.bytes[position]))]
+    elif role == Role.ATTRIBUTE and _is_plain(tree, position):
+        cells += [_cut(str(_json_value(tree.objects[position])), _VALUE_WIDTH), "", "", ""]
+    else:
+        held = sums.bytes(position)
+        parameters = sums.parameters(position)
+        cells += ["", "", f"{parameters:,}" if parameters else "", bytes_text(held) if held else ""]
+    return [*cells, _marks(table, position, sums)]
+
+
+def _hollow(table: RowTable, position: int) -> bool:
+    """Whether a buffer's badge says that it is not saved."""
+    buffer = table.role[position] == Role.BUFFER
+    return bool(buffer) and not table.has(position, Flag.PERSISTENT)
+
+
+def _aligned(rows: list[list[str]]) -> Iterator[str]:
+    """Lines with the columns under each other; numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    to_the_right = {4, 5}
+    for row in rows:
+        cells = [
+            cell.rjust(width) if index in to_the_right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            if width
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _total_lines(table: RowTable, totals: Totals, kind: str) -> list[str]:
+    frozen = totals.parameters - totals.trainable
+    if kind == "checkpoint":
+        tensors = int((table.role == Role.TENSOR).sum())
+        return [
+            f"{tensors:,} tensors · {totals.parameters + totals.buffers:,} elements · "
+            f"{bytes_text(totals.bytes)}"
+        ]
+    lines = [
+        f"{totals.modules:,} modules · {totals.parameters:,} parameters "
+        f"({totals.trainable:,} trainable, {frozen:,} frozen) · {totals.buffers:,} buffer elements "
+        f"· {bytes_text(totals.bytes)}"
+    ]
+    unseen = int(_unseen(table).size)
+    if unseen:
+        are = "tensor is" if unseen == 1 else "tensors are"
+        lines.append(f"{unseen:,} {are} not registered: neither trained nor moved nor saved.")
+    return lines
+
+
+def _unseen(table: RowTable) -> Int32:
+    """Positions of tensors that are held by plain attributes only."""
+    facts = Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED
+    plain = (table.flags & np.uint32(Flag.TENSOR | facts)) == np.uint32(Flag.TENSOR)
+    distinct = (table.tie < 0) | (table.tie == table.ids)
+    return np.flatnonzero(plain & distinct & (table.role != Role.TENSOR)).astype(np.int32)
+
+
+def summary_text(
+    tree: Tree, totals: Totals, *, title: str, kind: str, depth: int | None = None
+) -> str:
+    """The tree as aligned lines and its totals, with a newline at the end.
+
+    Badges: M module, P parameter, B buffer (b: not saved), A plain attribute, T tensor.
+    """
+    table = tree.table
+    sums = SubtreeSums(table)
+    shown = _shown(table, depth)
+    rows = [
+        _cells(tree, position, branch, sums, _printable(title))
+        for position, branch in _branches(table, shown)
+    ]
+    lines = [*_aligned(rows), ""]
+    hidden = len(table) - len(shown)
+    if hidden:
+        lines.append(f"{hidden:,} rows lie deeper than {depth} levels.")
+    lines += _total_lines(table, totals, kind)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,432 @@
+"""Probes on real modules: what they see, and that they change nothing."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import gc
+import io
+import subprocess
+import sys
+import weakref
+from collections import OrderedDict, namedtuple
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from inspector_app.backend.histograms import quick_statistics
+from inspector_app.backend.probes import MAX_LEAVES, ProbeSet, leaves
+from inspector_app.backend.records import RecordRing
+from inspector_app.protocol.errors import RefusedError
+
+
+@pytest.fixture
+def probes():
+    with ProbeSet(RecordRing(1 << 20)) as probes:
+        yield probes
+
+
+def leaf_modules(model: nn.Module) -> list[nn.Module]:
+    return [module for module in model.modules() if not list(module.children())]
+
+
+def watch_all(probes: ProbeSet, model: nn.Module) -> None:
+    for row, (path, module) in enumerate(model.named_modules()):
+        probes.watch(row, module, path)
+
+
+def everything(module: nn.Module) -> dict[str, Any]:
+    """Every hook dict of a module, as it is."""
+    return {name: dict(v) for name, v in vars(module).items() if "hook" in name and v is not None}
+
+
+class Returns(nn.Module):
+    """Puts out whatever it was made with."""
+
+    def __init__(self, make: Any) -> None:
+        super().__init__()
+        self.make = make
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.make(x)
+
+
+# -- what is seen --------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Output:
+    logits: torch.Tensor
+    hidden: tuple[torch.Tensor, ...] = ()
+    loss: torch.Tensor | None = None
+
+
+Pair = namedtuple("Pair", ["left", "right"])
+
+
+def test_paths_of_leaves():
+    one = torch.ones(1)
+    for output, paths in [
+        (one, [""]),
+        ((one, [one, None, "text"]), ["[0]", "[1][0]"]),
+        ({"k": one, "a.b": one, 3: (one,)}, ['["k"]', '["a.b"]', "[3][0]"]),
+        (OrderedDict(x=one), ['["x"]']),
+        (Pair(one, Pair(one, 5)), [".left", ".right.left"]),
+        (Output(one, (one, one)), [".logits", ".hidden[0]", ".hidden[1]"]),
+        ([Output(one)], ["[0].logits"]),
+        (torch.ones(2, 2).max(0), ["[0]", "[1]"]),
+        (None, []),
+        (3.0, []),
+        ("text", []),
+    ]:
+        assert [path for path, _ in leaves(output)] == paths
+
+
+def test_outputs_of_transformers_models():
+    outputs = pytest.importorskip("transformers.modeling_outputs")
+    one = torch.ones(1)
+    output = outputs.CausalLMOutput(logits=one, hidden_states=(one, one))
+    paths = [path for path, _ in leaves(output)]
+    assert paths == [".logits", ".hidden_states[0]", ".hidden_states[1]"]
+
+
+def test_walking_an_output_ends():
+    one = torch.ones(1)
+    cycle: list[Any] = [one]
+    cycle.append(cycle)
+    assert [path for path, _ in leaves(cycle)] == ["[0]"]
+    shared = [one]
+    assert [path for path, _ in leaves([shared, shared])] == ["[0][0]", "[1][0]"]
+    deep: Any = one
+    for _ in range(5_000):
+        deep = [deep]
+    assert list(leaves([deep, one])) == [("[1]", one)]
+    assert len(list(leaves([one] * (MAX_LEAVES + 5)))) == MAX_LEAVES
+
+
+def test_records_say_what_came_out(probes):
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU())
+    for row, module in enumerate(model):
+        probes.watch(10 + row, module)
+    inputs = torch.randn(7, 4)
+    for step in (1, 2):
+        assert probes.begin_step() == step
+        output = model(inputs)
+    found = probes.records()
+    assert [(s.key, s.row, s.leaf) for s in found.series] == [(0, 10, ""), (1, 11, "")]
+    assert found.step.tolist() == [1, 1, 2, 2]
+    assert found.key.tolist() == [0, 1, 0, 1]
+    assert found.count.tolist() == [35] * 4
+    expected = quick_statistics(output)
+    assert found.counts[1].tolist() == expected.counts.tolist()
+    assert found.mean[1] == expected.mean
+    assert found.failures == []
+
+
+def test_in_place_successors_do_not_reach_back(probes):
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True))
+    probes.watch(0, model[0])
+    model(torch.randn(50, 4))
+    assert probes.records().minimum[0] < 0
+
+
+def test_calls_are_numbered_within_a_step(probes):
+    shared = nn.Linear(3, 3)
+    model = nn.Sequential(shared, shared, shared)
+    probes.watch(5, shared)
+    for _ in range(2):
+        probes.begin_step()
+        model(torch.randn(2, 3))
+    found = probes.records()
+    assert found.call.tolist() == [0, 1, 2, 0, 1, 2]
+    assert found.step.tolist() == [1, 1, 1, 2, 2, 2]
+
+
+def test_series_keep_their_keys(probes):
+    first, second = nn.Identity(), Returns(lambda x: {"a": x, "b": x})
+    probes.watch(1, first)
+    first(torch.ones(1))
+    probes.watch(2, second)
+    second(torch.ones(1))
+    probes.clear()
+    probes.watch(1, first)
+    first(torch.ones(1))
+    found = probes.records()
+    assert found.key.tolist() == [0, 1, 2, 0]
+    assert [series.leaf for series in found.series] == ["", '["a"]', '["b"]']
+
+
+def test_in_training_with_backward(probes):
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Linear(4, 1))
+    inputs = torch.randn(8, 4)
+    model(inputs).sum().backward()
+    bare = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    watch_all(probes, model)
+    model(inputs).sum().backward()
+    for parameter, grad in zip(model.parameters(), bare, strict=True):
+        assert torch.equal(parameter.grad, grad)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointing_with_a_probe_that_goes_before_the_backward(probes, reentrant):
+    block = nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 4))
+    watch_all(probes, block)
+    inputs = torch.randn(3, 4, requires_grad=True)
+    output = checkpoint(block, inputs, use_reentrant=reentrant)
+    probes.clear()
+    output.sum().backward()
+    assert inputs.grad is not None
+    assert len(probes.records().sequence) == 4
+
+
+def test_autocast_and_inference_mode(probes):
+    model = nn.Linear(4, 4)
+    probes.watch(0, model)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model(torch.randn(2, 4)).dtype == torch.bfloat16
+    with torch.inference_mode():
+        model(torch.randn(2, 4))
+    assert probes.failures == []
+    assert probes.records().count.tolist() == [8, 8]
+
+
+# -- what goes wrong -----------------------------------------------------------------------------
+
+
+def test_vmap_disarms_the_probe_and_goes_on(probes):
+    model = nn.Linear(4, 4)
+    inputs = torch.randn(3, 4)
+    bare = torch.func.vmap(model)(inputs)
+    probes.watch(0, model, "encoder")
+    assert torch.equal(torch.func.vmap(model)(inputs), bare)
+    assert len(probes.failures) == 1
+    assert "encoder stopped" in probes.failures[0]
+    model(inputs)
+    assert len(probes.records().sequence) == 0
+    probes.watch(0, model, "encoder")  # watched again: armed again
+    assert probes.failures == []
+    model(inputs)
+    assert len(probes.records().sequence) == 1
+
+
+def test_an_error_while_walking_never_reaches_the_forward(probes):
+    class Hostile(dict):
+        def items(self):
+            raise RuntimeError("no items for you\nsecond line")
+
+    model = Returns(lambda x: Hostile(a=x))
+    probes.watch(0, model, "hostile")
+    assert isinstance(model(torch.ones(1)), Hostile)
+    (sentence,) = probes.failures
+    assert sentence == "The probe on hostile stopped: RuntimeError: no items for you"
+
+
+def test_leaves_without_values_are_left_out_by_name(probes):
+    model = Returns(lambda x: (x, x.to_sparse(), x.to("meta")))
+    probes.watch(0, model, "mixed")
+    for _ in range(2):
+        model(torch.ones(2, 2))
+    assert probes.records().key.tolist() == [0, 0]
+    assert len(probes.failures) == 2
+    assert probes.failures[0].startswith("mixed[1] is left out: ")
+    assert "meta" in probes.failures[1]
+
+
+def test_endlessly_new_leaves_disarm(probes):
+    steps = iter(range(10_000))
+    model = Returns(lambda x: {str(next(steps)): x for _ in range(200)})
+    probes.watch(0, model)
+    for _ in range(10):
+        model(torch.ones(1))
+    assert len(probes.series) == 1024
+    assert "different tensors" in probes.failures[0]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_what_takes_no_hooks_is_refused(probes):
+    scripted = torch.jit.script(nn.Linear(2, 2))
+    with pytest.raises(RefusedError, match="head is a ScriptModule"):
+        probes.watch(0, scripted, "head")
+
+    class Unborn(nn.Module):
+        def __init__(self):
+            pass
+
+    with pytest.raises(RefusedError, match="Unborn cannot be watched"):
+        probes.watch(0, Unborn())
+    assert probes.rows == []
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_trace_holds_nothing_of_a_probe(probes):
+    model = nn.Sequential(nn.Linear(2, 2))
+    inputs = torch.ones(1, 2)
+    bare = str(torch.jit.trace(model, inputs).inlined_graph)
+    probes.watch(0, model[0])
+    assert str(torch.jit.trace(model, inputs).inlined_graph) == bare
+    assert len(probes.records().sequence) == 0
+
+
+# -- nothing is changed --------------------------------------------------------------------------
+
+
+def convolutional() -> tuple[nn.Module, torch.Tensor]:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.BatchNorm2d(8),
+        nn.ReLU(inplace=True),
+        nn.Dropout(),
+        nn.Flatten(),
+        nn.LSTM(8 * 36, 5),
+    )
+    return model, torch.randn(2, 3, 8, 8)
+
+
+def test_outputs_are_bit_identical_and_random_numbers_untouched(probes):
+    model, inputs = convolutional()
+    state = copy.deepcopy(model.state_dict())
+    torch.manual_seed(1)
+    bare = model(inputs)
+    after = torch.get_rng_state()
+    model.load_state_dict(state)
+    watch_all(probes, model)
+    torch.manual_seed(1)
+    watched = model(inputs)
+    assert torch.equal(after, torch.get_rng_state())
+    for (_, first), (_, second) in zip(leaves(bare), leaves(watched), strict=True):
+        assert torch.equal(first.view(torch.int32), second.view(torch.int32))
+    assert len(probes.records().sequence) == 11  # LSTM: output and both states, root the same
+
+
+def test_a_probe_never_replaces_an_output(probes):
+    for output in (None, 0.0, False, torch.ones(0)):
+        model = Returns(lambda x, output=output: output)
+        probes.watch(0, model)
+        assert model(torch.ones(1)) is output
+
+
+def test_the_transformer_fast_path_is_left_but_close(probes):
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    inputs = torch.randn(2, 5, 8)
+    with torch.no_grad():
+        bare = layer(inputs)
+        probes.watch(0, layer)
+        assert torch.equal(layer(inputs), bare)  # hooked from outside: still fast
+        assert len(probes.records().sequence) == 1
+        probes.watch(1, layer.linear1)
+        torch.testing.assert_close(layer(inputs), bare)
+    assert probes.records().key.tolist() == [0, 1, 0]
+
+
+# -- coming and going ----------------------------------------------------------------------------
+
+
+def test_a_thousand_times_leave_nothing(probes, hook_guard):
+    model, _ = convolutional()
+    hook_guard(model)
+    handle = model[0].register_forward_hook(lambda *_: None)
+    before = [(vars(m)["_forward_hooks"], everything(m), list(vars(m))) for m in model.modules()]
+    for _ in range(1_000):
+        for row, module in enumerate(model):
+            probes.watch(row, module)
+        probes.clear()
+    after = [(vars(m)["_forward_hooks"], everything(m), list(vars(m))) for m in model.modules()]
+    assert all(a[0] is b[0] for a, b in zip(after, before, strict=True))
+    assert after == before
+    handle.remove()
+
+
+def test_watched_twice_is_hooked_once(probes):
+    model = nn.Identity()
+    probes.watch(0, model)
+    probes.watch(0, model)
+    assert len(model._forward_hooks) == 1
+    other = nn.Identity()
+    probes.watch(0, other)  # the row's module was replaced
+    assert len(model._forward_hooks) == 0
+    assert len(other._forward_hooks) == 1
+    assert probes.rows == [0]
+
+
+def test_unwatching_is_idempotent(probes):
+    model = nn.Identity()
+    probes.watch(0, model)
+    model._forward_hooks.clear()  # somebody was there before
+    probes.unwatch(0)
+    probes.unwatch(0)
+    probes.unwatch(99)
+    probes.clear()
+    probes.clear()
+    assert probes.rows == []
+
+
+def test_leaving_the_context_cleans_up_after_an_error():
+    model = nn.Identity()
+
+    def fail() -> None:
+        with ProbeSet(RecordRing(1 << 16)) as probes:
+            probes.watch(0, model)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert not model._forward_hooks
+
+
+def test_a_watched_module_is_not_kept_alive(probes):
+    model = nn.Identity()
+    probes.watch(0, model)
+    alive = weakref.ref(model)
+    probes.clear()
+    del model
+    gc.collect()
+    assert alive() is None
+
+
+@pytest.mark.parametrize("way", ["deepcopy", "pickle", "torch.save"])
+def test_copies_carry_an_inert_hook(probes, way):
+    model = nn.Sequential(nn.Linear(2, 2))
+    watch_all(probes, model)
+    if way == "deepcopy":
+        twin = copy.deepcopy(model)
+    else:
+        file = io.BytesIO()
+        torch.save(model, file)
+        file.seek(0)
+        twin = torch.load(file, weights_only=False)
+    inputs = torch.randn(3, 2)
+    assert torch.equal(twin(inputs), model(inputs))
+    assert len(probes.records().sequence) == 2  # of the original alone
+    probes.clear()
+    twin(inputs)
+    assert len(probes.records().sequence) == 2
+
+
+def test_a_model_saved_while_watched_loads_without_us(probes, tmp_path):
+    model = nn.Sequential(nn.Linear(2, 2))
+    watch_all(probes, model)
+    path = tmp_path / "model.pt"
+    torch.save(model, path)
+    program = (
+        "import sys, torch; sys.modules['inspector_app'] = None\n"
+        f"torch.load({str(path)!r}, weights_only=False)(torch.ones(1, 2))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_statistics_of_a_step_are_those_of_its_output(probes):
+    model = Returns(lambda x: SimpleNamespace(x=x))  # no container we know: nothing to see
+    probes.watch(0, model)
+    model(torch.ones(1))
+    assert probes.series == []
+    values = np.linspace(-1, 1, 11)
+    model = nn.Identity()
+    probes.watch(1, model)
+    model(torch.from_numpy(values))
+    assert probes.records().maximum.tolist() == [1.0]

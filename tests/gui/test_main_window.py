@@ -1,0 +1,359 @@
+"""The main window against a session that answers from plain data."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtWidgets import QDialog, QMenu
+
+from inspector_app.gui import app
+from inspector_app.gui.main_window import MainWindow
+from inspector_app.gui.panels.export_dialog import ExportDialog
+from inspector_app.gui.panels.freeze_pattern_dialog import FreezePatternDialog
+from inspector_app.gui.panels.initialize_dialog import InitializeDialog
+from inspector_app.gui.panels.open_dialog import OpenDialog
+from inspector_app.gui.settings import Settings
+from inspector_app.protocol.errors import ModelError, TargetError
+from inspector_app.protocol.messages import (
+    Freeze,
+    Initialize,
+    Open,
+    Replay,
+    Run,
+    Selection,
+    Undo,
+    Watch,
+)
+from inspector_app.protocol.table import Flag
+from widgets.theme import ThemeManager
+
+
+@pytest.fixture
+def window(qtbot, qapp, fake_session, tmp_path):
+    app.make_application()
+    before = qapp.palette(), qapp.styleSheet(), qapp.font()
+    themes = ThemeManager(qapp, "light")
+    window = MainWindow(fake_session, Settings(tmp_path / "settings.ini"), themes)
+    qtbot.addWidget(window)
+    window.resize(1200, 800)
+    window.show()
+    yield window
+    window.close()
+    themes.deleteLater()
+    qapp.setPalette(before[0])
+    qapp.setStyleSheet(before[1])
+    qapp.setFont(before[2])
+
+
+@pytest.fixture
+def opened(qtbot, window):
+    window.open("fake.py:make")
+    qtbot.waitUntil(lambda: window.session.target is not None)
+    settle(qtbot, window)
+    return window
+
+
+def settle(qtbot, window) -> None:
+    qtbot.waitUntil(lambda: not window.session.pending)
+
+
+def asked(window, kind) -> list:
+    return [request for request in window.session.requests if isinstance(request, kind)]
+
+
+def trigger(window, name: str) -> None:
+    action = window.registry.action(name)
+    assert action.isEnabled(), action.toolTip()
+    action.trigger()
+
+
+def is_frozen(window, row: int) -> bool:
+    table = window.tree_model.table
+    return not table.has(table.position(row), Flag.REQUIRES_GRAD)
+
+
+# -- opening ---------------------------------------------------------------------------------------
+
+
+def test_the_empty_window_offers_to_open(qtbot, window):
+    assert window.windowTitle() == "Model Inspector"
+    assert window.pages.currentWidget() is window.welcome
+    assert not window.live_panel.isVisible()
+    qtbot.mouseClick(window.welcome.open_button, Qt.MouseButton.LeftButton)
+    dialog = window.findChild(OpenDialog)
+    assert dialog is not None
+    dialog.reject()
+
+
+def test_an_opened_target_fills_the_window(opened):
+    assert opened.windowTitle() == "make - Model Inspector"
+    assert opened.pages.currentWidget() is opened.splitter
+    assert opened.live_panel.isVisible()
+    assert "7 modules" in opened.totals.label.text()
+    assert opened.target_line.text().startswith("fake.py:make")
+    assert opened.selected.rows == [0]
+
+
+def test_a_target_that_does_not_open_is_told_and_costs_nothing(qtbot, window):
+    window.session.answers[Open] = TargetError("There is no file nowhere.py.")
+    window.open("nowhere.py:make")
+    assert window.pages.currentWidget() is window.opening
+    qtbot.waitUntil(lambda: window.notices.text == "There is no file nowhere.py.")
+    assert window.pages.currentWidget() is window.welcome
+
+
+def test_a_second_target_that_fails_leaves_the_first(qtbot, opened):
+    opened.session.answers[Open] = TargetError("No.")
+    opened.open("nowhere.py:make")
+    qtbot.waitUntil(lambda: opened.notices.text == "No.")
+    assert opened.pages.currentWidget() is opened.splitter
+    assert len(opened.tree_model.table) == 17
+
+
+def test_dropped_files_are_opened(window, tmp_path, qtbot):
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "weights.safetensors"))])
+    window.files.dropped(data)
+    assert asked(window, Open)[-1].target == str(tmp_path / "weights.safetensors")
+    (tmp_path / "net.py").write_text("def make(): ...\n")
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "net.py"))])
+    window.files.dropped(data)
+    dialog = window.findChild(OpenDialog)
+    assert dialog.path.text() == str(tmp_path / "net.py")
+    dialog.reject()
+    settle(qtbot, window)
+
+
+# -- edits -----------------------------------------------------------------------------------------
+
+
+def test_freeze_undo_and_redo_from_the_keyboard(qtbot, opened):
+    opened.tree_panel.view.select_row(4)
+    qtbot.keyClick(opened, Qt.Key.Key_F)
+    settle(qtbot, opened)
+    assert is_frozen(opened, 5)
+    assert is_frozen(opened, 6)
+    assert opened.history_model.rowCount() == 1
+    assert "2 tensors" in opened.notices.text
+    qtbot.keyClick(opened, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    settle(qtbot, opened)
+    assert asked(opened, Undo)
+    assert not is_frozen(opened, 5)
+    assert not opened.history_model.entries[0].done
+    trigger(opened, "edit.redo")
+    settle(qtbot, opened)
+    assert is_frozen(opened, 5)
+
+
+def test_space_and_the_box_toggle(qtbot, opened):
+    view = opened.tree_panel.view
+    view.select_row(12)
+    qtbot.keyClick(view, Qt.Key.Key_Space)
+    settle(qtbot, opened)
+    assert is_frozen(opened, 13)
+    assert is_frozen(opened, 2)  # tied
+    qtbot.keyClick(view, Qt.Key.Key_Space)
+    settle(qtbot, opened)
+    assert not is_frozen(opened, 13)
+    assert [request.frozen for request in asked(opened, Freeze)] == [True, False]
+
+
+def test_totals_follow_an_edit(qtbot, opened):
+    opened.tree_panel.view.select_row(0)
+    trigger(opened, "edit.freeze")
+    settle(qtbot, opened)
+    assert "0 trainable" in opened.totals.label.text()
+
+
+def test_freezing_by_pattern_through_the_dialog(qtbot, opened):
+    trigger(opened, "edit.freeze_pattern")
+    dialog = opened.findChild(FreezePatternDialog)
+    dialog.pattern.setText("body.2")
+    qtbot.waitUntil(dialog.apply_button.isEnabled)
+    qtbot.mouseClick(dialog.apply_button, Qt.MouseButton.LeftButton)
+    settle(qtbot, opened)
+    assert asked(opened, Freeze)[-1].selection == Selection(patterns=["body.2"])
+    assert is_frozen(opened, 9)
+
+
+def test_initialising_through_the_dialog(qtbot, opened):
+    opened.tree_panel.view.select_row(5)
+    trigger(opened, "edit.initialize")
+    dialog = opened.findChild(InitializeDialog)
+    dialog.scheme_box.setCurrentText("zeros_")
+    dialog.seed_box.setValue(3)
+    qtbot.waitUntil(dialog.apply_button.isEnabled)
+    qtbot.mouseClick(dialog.apply_button, Qt.MouseButton.LeftButton)
+    settle(qtbot, opened)
+    request = asked(opened, Initialize)[-1]
+    assert (request.scheme.name, request.seed) == ("zeros_", 3)
+    assert request.selection == Selection(rows=[5])
+
+
+def test_an_error_is_a_line_in_place(qtbot, opened):
+    opened.session.answers[Freeze] = ModelError("It cannot be frozen.")
+    trigger(opened, "edit.freeze")
+    qtbot.waitUntil(lambda: opened.notices.text == "It cannot be frozen.")
+
+
+def test_a_notice_moves_nothing(qtbot, opened):
+    opened.notices.dismiss()
+    before = opened.tree_panel.mapTo(opened, QPoint(0, 0))
+    opened.tell("Something happened.")
+    qtbot.waitUntil(opened.notices.isVisible)
+    qtbot.wait(20)
+    assert opened.tree_panel.mapTo(opened, QPoint(0, 0)) == before
+
+
+# -- live ------------------------------------------------------------------------------------------
+
+
+def test_watching_and_running_fill_the_grid(qtbot, opened):
+    trigger(opened, "model.watch_leaves")
+    settle(qtbot, opened)
+    assert asked(opened, Watch)[-1].rows == [1, 4, 7, 8, 12]
+    assert opened.live.watched == {1, 4, 7, 8, 12}
+    trigger(opened, "model.run_once")
+    qtbot.waitUntil(lambda: bool(asked(opened, Run)) and not opened.live.running)
+    settle(qtbot, opened)
+    assert asked(opened, Run)[-1].fields is None  # the file has example_inputs()
+    assert "1 forward" in opened.live_panel.line.text()
+    opened.live_panel.grid.series_clicked.emit(opened.live.series[1].key)
+    assert opened.selected.rows == [4]
+    trigger(opened, "model.unwatch_all")
+    settle(qtbot, opened)
+    assert opened.live.watched == set()
+    assert "Select modules" in opened.live_panel.empty.sentence
+
+
+def test_an_endless_run_is_stopped(qtbot, opened):
+    trigger(opened, "model.watch_leaves")
+    settle(qtbot, opened)
+    trigger(opened, "model.run_repeatedly")
+    qtbot.waitUntil(lambda: opened.live.running)
+    assert not opened.registry.action("model.run_once").isEnabled()
+    trigger(opened, "model.stop")
+    qtbot.waitUntil(lambda: not opened.live.running)
+    assert opened.registry.action("model.run_once").isEnabled()
+
+
+def test_a_model_that_raises_is_told_in_place(qtbot, opened):
+    opened.session.answers[Run] = ModelError("forward raised ValueError: no.", "traceback")
+    trigger(opened, "model.run_once")
+    qtbot.waitUntil(lambda: "ValueError" in opened.live_panel.line.text())
+    assert opened.live_panel.line.tone == "danger"
+
+
+def test_a_checkpoint_says_in_place_why_nothing_runs(qtbot, window):
+    reason = "A bare checkpoint has nothing to run."
+    window.session.backend.kind = "checkpoint"
+    window.session.backend.disabled = dict.fromkeys(("freeze", "initialize", "watch", "run"), reason)
+    window.open("weights.safetensors")
+    qtbot.waitUntil(lambda: window.session.target is not None)
+    settle(qtbot, window)
+    assert window.live_panel.empty.sentence == reason
+    action = window.registry.action("edit.freeze")
+    assert not action.isEnabled()
+    assert reason in action.toolTip()
+    assert window.registry.action("file.export").isEnabled()
+    view = window.tree_panel.view
+    view.select_row(4)
+    qtbot.keyClick(view, Qt.Key.Key_Space)
+    settle(qtbot, window)
+    assert not asked(window, Freeze)
+
+
+# -- export ----------------------------------------------------------------------------------------
+
+
+def test_export_from_the_menu(qtbot, opened, tmp_path):
+    opened.tree_panel.view.select_row(3)
+    trigger(opened, "file.export")
+    dialog = opened.findChild(ExportDialog)
+    assert "body" in dialog.selected.text()
+    dialog.path.setText(str(tmp_path / "out.safetensors"))
+    qtbot.waitUntil(dialog.export_button.isEnabled)
+    dialog.export_button.click()
+    qtbot.waitUntil(lambda: dialog.exported is not None)
+    dialog.close()
+
+
+# -- the worker ------------------------------------------------------------------------------------
+
+
+def test_the_window_outlives_its_worker_and_replays(qtbot, opened):
+    trigger(opened, "edit.freeze")
+    settle(qtbot, opened)
+    opened.session.lose("The worker crashed (signal 6).", "one\nAborted")
+    assert "signal 6" in opened.notices.text
+    assert "Aborted" in opened.notices.text
+    assert not opened.registry.action("edit.freeze").isEnabled()
+    assert opened.registry.action("model.restart").isEnabled()
+    opened.supervision.restart()
+    settle(qtbot, opened)
+    assert asked(opened, Replay)
+    assert is_frozen(opened, 5)
+    assert opened.history_model.rowCount() == 1
+    assert opened.notices.tone == "good"
+    assert opened.registry.action("edit.freeze").isEnabled()
+
+
+def test_a_stuck_cancel_offers_the_end_of_the_process(qtbot, opened):
+    opened.session.cancel_stuck.emit(99)  # of a request nobody cancelled by hand
+    assert "does not stop" not in opened.notices.text
+    opened.supervision.cancel(98)
+    opened.session.cancel_stuck.emit(98)
+    assert "does not stop" in opened.notices.text
+
+
+def test_output_is_kept_for_whoever_asks(opened):
+    opened.session.output.emit("hello from the model")
+    trigger(opened, "model.output")
+    assert "hello from the model" in opened.supervision.output.text.toPlainText()
+    opened.supervision.output.close()
+
+
+# -- the window ------------------------------------------------------------------------------------
+
+
+def test_docks_and_their_commands_agree(qtbot, opened):
+    assert opened.registry.action("view.history").isChecked()
+    trigger(opened, "view.history")
+    assert not opened.history_panel.isVisible()
+    trigger(opened, "view.history")
+    assert opened.history_panel.isVisible()
+
+
+def test_the_theme_is_remembered(opened, tmp_path):
+    trigger(opened, "view.theme_dark")
+    assert Settings(tmp_path / "settings.ini").theme == "dark"
+    assert opened.registry.action("view.theme_dark").isChecked()
+    assert not opened.registry.action("view.theme_light").isChecked()
+
+
+def test_the_context_menu_and_help_show_commands(qtbot, opened):
+    opened._show_context_menu(QPoint(5, 5))
+    menu = opened.findChild(QMenu, "contextMenu")
+    assert opened.registry.action("edit.freeze") in menu.actions()
+    menu.close()
+    trigger(opened, "help.shortcuts")
+    dialog = opened.findChild(QDialog, "shortcutsDialog")
+    assert dialog.list.topLevelItemCount() >= 4
+    dialog.close()
+
+
+def test_a_mistake_of_ours_is_told(opened, capsys):
+    import sys
+
+    with app.told_of_errors(opened):
+        try:
+            raise RuntimeError("oops")
+        except RuntimeError as error:
+            sys.excepthook(type(error), error, error.__traceback__)
+    assert "oops" in opened.notices.text
+    assert "RuntimeError: oops" in capsys.readouterr().err
+
+
+def test_closing_ends_the_worker(opened):
+    opened.close()
+    assert opened.session.stopped
