@@ -26,7 +26,6 @@ class EmptyState(QWidget):
         self._picture = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self._sentence = QLabel(sentence, alignment=Qt.AlignmentFlag.AlignCenter)
         self._sentence.setWordWrap(True)
-        self._sentence.setForegroundRole(self.foregroundRole())
         self.button = QPushButton(button_text or "")
         self.button.setVisible(button_text is not None)
         self.button.clicked.connect(self.clicked)
@@ -55,6 +54,7 @@ class EmptyState(QWidget):
         self.button.setVisible(text is not None)
 
     def changeEvent(self, event: QEvent) -> None:
+        """Take the colours of another theme."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self._tint()

@@ -182,9 +182,7 @@ class HistogramGrid(QAbstractScrollArea):
     def sizeHint(self) -> QSize:
         """Three columns and two rows."""
         look = cell_look(_LEAST_WIDTH)
-        return QSize(
-            3 * (look.width + _GAP) + 4 * _MARGIN, 2 * (look.height + _GAP) + 2 * _MARGIN
-        )
+        return QSize(3 * (look.width + _GAP) + 4 * _MARGIN, 2 * (look.height + _GAP) + 2 * _MARGIN)
 
     # -- events --------------------------------------------------------------------------------
 

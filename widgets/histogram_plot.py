@@ -106,7 +106,9 @@ class HistogramPlot(QWidget):
         highest = max(float(heights.max()), 0.5)
         self._view.setXRange(self._edges[0], self._edges[-1], padding=0.02)
         self._view.setYRange(0, highest * 1.04, padding=0)
-        ticks = [(np.log10(1 + 10**power), short_count(10**power)) for power in range(_MOST_DECADES)]
+        ticks = [
+            (np.log10(1 + 10**power), short_count(10**power)) for power in range(_MOST_DECADES)
+        ]
         self._numbers.setTicks([[(0.0, "0"), *ticks]] if self._logarithmic else None)
         self._label()
         self._mark.setRect(QRectF())

@@ -132,7 +132,7 @@ class HistogramView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fit the title."""
         super().resizeEvent(event)
-        self._page.layout().activate()
+        self._column.activate()
         self._elide()
 
     def changeEvent(self, event: QEvent) -> None:

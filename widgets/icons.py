@@ -73,7 +73,9 @@ class _TintedIcon(QIconEngine):
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         size = min(rect.width(), rect.height())
-        picture = self.scaledPixmap(QSize(size, size), mode, state, painter.device().devicePixelRatioF())
+        picture = self.scaledPixmap(
+            QSize(size, size), mode, state, painter.device().devicePixelRatioF()
+        )
         left = rect.x() + (rect.width() - size) // 2
         painter.drawPixmap(left, rect.y() + (rect.height() - size) // 2, picture)
 

@@ -49,7 +49,7 @@ class JobPanel(QWidget):
         self._cancel.setToolTip("Cancel this job")
         self._cancel.setAccessibleName("Cancel")
         self._cancel.clicked.connect(self._ask_cancel)
-        inner = QHBoxLayout(self._shown)
+        inner = self._inner = QHBoxLayout(self._shown)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(GRID)
         inner.addWidget(self._label, 1)
@@ -107,7 +107,7 @@ class JobPanel(QWidget):
         if self._jobs:
             self._patience.stop()
             self._shown.show()
-            self._shown.layout().activate()
+            self._inner.activate()
             self._refresh()
 
     def _newest(self) -> tuple[int, _Job]:

@@ -22,6 +22,7 @@ class NoticeBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._tone: Tone = "info"
+        self._detail = ""
         self._picture = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
@@ -34,7 +35,6 @@ class NoticeBar(QWidget):
         self._actions: list[QPushButton] = []
         self._copy = _tool_button("copy", "Copy the details")
         self._copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._detail))
-        self._detail = ""
         self._close = _tool_button("close", "Dismiss")
         self._close.clicked.connect(self.dismiss)
         self._layout = QHBoxLayout(self)
@@ -98,12 +98,14 @@ class NoticeBar(QWidget):
         action()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape dismisses."""
         if event.key() == Qt.Key.Key_Escape:
             self.dismiss()
         else:
             super().keyPressEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
+        """Take the colours of another theme."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self._tint()
@@ -115,6 +117,7 @@ class NoticeBar(QWidget):
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        """Ground in a tint of the tone, with a bar of the full tone at the left."""
         theme = current_theme()
         colour = theme.tone(self._tone)
         painter = QPainter(self)

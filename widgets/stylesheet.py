@@ -86,6 +86,7 @@ QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; border: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: $base; }
 QAbstractScrollArea::corner { background: $base; border: 0; }
 QTreeView, QListView, QTableView, QPlainTextEdit { border: 0; }
+QTreeView { show-decoration-selected: 1; }
 """)
 
 

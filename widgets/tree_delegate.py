@@ -6,15 +6,15 @@ look-up of icons.
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from functools import lru_cache
 
 from PySide6.QtCore import (
-    QAbstractItemModel,
     QEvent,
     QModelIndex,
-    QObject,
     QPersistentModelIndex,
+    QPointF,
     QRect,
     QRectF,
     QSize,
@@ -30,8 +30,8 @@ from PySide6.QtWidgets import (
 )
 
 from widgets import icons
-from widgets.badges import Badge, badge_pixmap
-from widgets.theme import GRID, Theme, current_theme, mix, mono_font, ui_font
+from widgets.badges import badge_pixmap
+from widgets.theme import GRID, Theme, current_theme, mix, mono_font
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -72,10 +72,6 @@ _GAP = GRID // 2
 class RowDelegate(QStyledItemDelegate):
     """Draws ``[freeze box] [badge] name`` in column 0 and plain text in the others."""
 
-    def __init__(self, view: QAbstractItemView) -> None:
-        super().__init__(view)
-        self._fonts = _fonts()
-
     def freeze_box(self, rect: QRect) -> QRect:
         """Where the freeze box stands in a cell of column 0; as high as the row, easy to hit."""
         return QRect(rect.left() + _GAP // 2, rect.top(), _BOX + _GAP, rect.height())
@@ -83,7 +79,7 @@ class RowDelegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """A row is three grid steps high; the width fits the text."""
         text = index.data(Qt.ItemDataRole.DisplayRole)
-        metrics = _metrics(index.column() == 0, False)
+        metrics = _metrics(False)
         width = metrics.horizontalAdvance(str(text)) if text is not None else 0
         lead = self._lead(index) if index.column() == 0 else 0
         return QSize(lead + width + 2 * GRID, _ROW)
@@ -94,6 +90,7 @@ class RowDelegate(QStyledItemDelegate):
         return _GAP + _BOX + _GAP + len(badges) * (_BOX + _GAP)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Draw a cell over the row's ground."""
         theme = current_theme()
         rect: QRect = option.rect
         if option.state & QStyle.StateFlag.State_Selected:
@@ -117,7 +114,10 @@ class RowDelegate(QStyledItemDelegate):
             painter.drawPixmap(left, top, badge_pixmap(badge, theme, ratio))
             left += _BOX + _GAP
         right = rect.right() - _GAP
-        for name, role, tone in (("link", TreeRole.TIED, "muted"), ("live", TreeRole.LIVE, "accent")):
+        for name, role, tone in (
+            ("link", TreeRole.TIED, "muted"),
+            ("live", TreeRole.LIVE, "accent"),
+        ):
             if index.data(role):
                 right -= 12 + _GAP
                 picture = icons.pixmap(name, theme.tone(tone).name(), 12, ratio)
@@ -125,7 +125,7 @@ class RowDelegate(QStyledItemDelegate):
         italic = bool(index.data(TreeRole.ITALIC))
         text_rect = QRect(left, rect.top(), right - left, rect.height())
         text = str(index.data(Qt.ItemDataRole.DisplayRole) or "")
-        metrics = _metrics(True, italic)
+        metrics = _metrics(italic)
         shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, text_rect.width())
         match = index.data(TreeRole.MATCH)
         if match and shown == text:
@@ -134,7 +134,7 @@ class RowDelegate(QStyledItemDelegate):
             width = metrics.horizontalAdvance(text[start : start + length])
             mark = QRect(left + before, rect.top() + _GAP, width, rect.height() - 2 * _GAP)
             painter.fillRect(mark, mix(theme.warning, theme.base, 0.32))
-        painter.setFont(_fonts()[True, italic])
+        painter.setFont(_font(italic))
         painter.setPen(theme.muted if index.data(TreeRole.FROZEN) else theme.text)
         painter.drawText(text_rect, _LEFT, shown)
 
@@ -145,9 +145,9 @@ class RowDelegate(QStyledItemDelegate):
         alignment = index.data(Qt.ItemDataRole.TextAlignmentRole)
         number = bool(alignment and Qt.AlignmentFlag(alignment) & Qt.AlignmentFlag.AlignRight)
         inner = rect.adjusted(_GAP, 0, -GRID if number else -_GAP, 0)
-        metrics = _metrics(number, False)
+        metrics = _metrics(False)
         shown = metrics.elidedText(str(text), Qt.TextElideMode.ElideMiddle, inner.width())
-        painter.setFont(_fonts()[number, False])
+        painter.setFont(_font(False))
         frozen = index.sibling(index.row(), 0).data(TreeRole.FROZEN)
         painter.setPen(theme.muted if frozen else theme.text)
         painter.drawText(inner, _RIGHT if number else _LEFT, shown)
@@ -159,6 +159,7 @@ class RowDelegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         index: Index,
     ) -> bool:
+        """Over a freeze box, say what a click does; elsewhere the model's own tooltip."""
         if event.type() == QEvent.Type.ToolTip and index.isValid() and index.column() == 0:
             state = index.data(TreeRole.FREEZE)
             if state is not None and self.freeze_box(option.rect).contains(event.pos()):
@@ -171,21 +172,29 @@ _LEFT = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
 _RIGHT = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
 
 
-@lru_cache(maxsize=1)
-def _fonts() -> dict[tuple[bool, bool], QFont]:
-    """Fonts by (monospaced, italic)."""
-    fonts: dict[tuple[bool, bool], QFont] = {}
-    for mono in (False, True):
-        for italic in (False, True):
-            font = mono_font() if mono else ui_font()
-            font.setItalic(italic)
-            fonts[mono, italic] = font
-    return fonts
+@lru_cache(maxsize=2)
+def _font(italic: bool) -> QFont:
+    """All that the tree holds are names, shapes and numbers: one face for every column."""
+    font = mono_font()
+    font.setItalic(italic)
+    return font
 
 
-@lru_cache(maxsize=4)
-def _metrics(mono: bool, italic: bool) -> QFontMetrics:
-    return QFontMetrics(_fonts()[mono, italic])
+@lru_cache(maxsize=2)
+def _metrics(italic: bool) -> QFontMetrics:
+    return QFontMetrics(_font(italic))
+
+
+def _paint_flake(painter: QPainter, theme: Theme) -> None:
+    """A snowflake of three strokes: any more would be a blot at this size."""
+    painter.setPen(QPen(theme.on_accent, 1.5, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+    for degrees in (30, 90, 150):
+        across = 4.6 * math.cos(math.radians(degrees))
+        up = 4.6 * math.sin(math.radians(degrees))
+        middle = _BOX / 2
+        painter.drawLine(
+            QPointF(middle - across, middle - up), QPointF(middle + across, middle + up)
+        )
 
 
 @lru_cache(maxsize=32)
@@ -203,9 +212,7 @@ def freeze_pixmap(state: Qt.CheckState, theme: Theme, ratio: float = 1.0) -> QPi
     painter.setBrush(theme.accent if frozen else theme.base)
     painter.drawRoundedRect(frame, 3, 3)
     if frozen:
-        side = 10
-        place = (_BOX - side) // 2
-        painter.drawPixmap(place, place, icons.pixmap("freeze", theme.on_accent.name(), side, ratio))
+        _paint_flake(painter, theme)
     elif partial:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.accent)

@@ -22,8 +22,8 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QAbstractItemView, QTreeView, QWidget
 
 from widgets import icons
-from widgets.theme import GRID, current_theme
-from widgets.tree_delegate import FREEZE_TIPS, RowDelegate, TreeRole
+from widgets.theme import GRID, Theme, current_theme
+from widgets.tree_delegate import RowDelegate, TreeRole
 
 __all__ = ["LazyTreeView", "TreeRole"]
 
@@ -58,7 +58,6 @@ class LazyTreeView(QTreeView):
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setIndentation(_INDENT)
-        self.setAllColumnsShowFocus(True)
         self.setMouseTracking(True)
         self.setExpandsOnDoubleClick(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -74,10 +73,10 @@ class LazyTreeView(QTreeView):
 
     def selected_rows(self) -> list[int]:
         """Ids of the selected rows."""
-        model = self.selectionModel()
-        if model is None:
+        if _model_of(self) is None:
             return []
-        return [row for index in model.selectedRows(0) if (row := _row_id(index)) >= 0]
+        indexes = self.selectionModel().selectedRows(0)
+        return [row for index in indexes if (row := _row_id(index)) >= 0]
 
     def current_row(self) -> int:
         """Id of the current row, -1 where there is none."""
@@ -93,13 +92,13 @@ class LazyTreeView(QTreeView):
         return True
 
     def _index_of(self, row_id: int) -> QModelIndex:
-        model = self.model()
+        model = _model_of(self)
         if model is None:
             return QModelIndex()
         find = getattr(model, "index_of", None)
         if find is not None:
-            found = find(row_id)
-            return found if isinstance(found, QModelIndex) else QModelIndex()
+            found: QModelIndex = find(row_id)
+            return found
         return next((index for index in _walk(model) if _row_id(index) == row_id), QModelIndex())
 
     # -- signals -------------------------------------------------------------------------------
@@ -109,10 +108,12 @@ class LazyTreeView(QTreeView):
         current: QModelIndex | QPersistentModelIndex,
         previous: QModelIndex | QPersistentModelIndex,
     ) -> None:
+        """Tell which row is current."""
         super().currentChanged(current, previous)
         self.current_row_changed.emit(_row_id(current))
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
+        """Tell which rows are selected."""
         super().selectionChanged(selected, deselected)
         self.selection_rows_changed.emit(self.selected_rows())
 
@@ -150,6 +151,7 @@ class LazyTreeView(QTreeView):
         return index if hit else QModelIndex()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A click on a freeze box asks, any other selects."""
         if event.button() == Qt.MouseButton.LeftButton:
             index = self._box_at(event.position().toPoint())
             if index.isValid():
@@ -159,12 +161,14 @@ class LazyTreeView(QTreeView):
         super().mousePressEvent(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """The second of two quick clicks on a freeze box is a click as well."""
         if self._box_at(event.position().toPoint()).isValid():
             self.mousePressEvent(event)
         else:
             super().mouseDoubleClickEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """A hand over what can be clicked."""
         over_box = self._box_at(event.position().toPoint()).isValid()
         wanted = Qt.CursorShape.PointingHandCursor if over_box else Qt.CursorShape.ArrowCursor
         if self.viewport().cursor().shape() != wanted:
@@ -172,6 +176,7 @@ class LazyTreeView(QTreeView):
         super().mouseMoveEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space toggles the freeze box of the current row."""
         if event.key() == Qt.Key.Key_Space and not event.modifiers():
             self.toggle_freeze(self.currentIndex())
             event.accept()
@@ -187,13 +192,14 @@ class LazyTreeView(QTreeView):
         theme = current_theme()
         height = rect.height()
         painter.setPen(QPen(theme.faint, 1))
-        left = max(rect.left(), -(-rect.left() // _INDENT) * 0)
+        # A very deep row has more levels than the viewport has room for.
         guide = rect.right() - _INDENT - _INDENT // 2 + 1
-        while guide > left:
+        while guide > max(rect.left(), 0):
             painter.drawLine(guide, rect.top(), guide, rect.top() + height)
             guide -= _INDENT
-        model = self.model()
-        if model is None or not model.hasChildren(index):
+        if self.hasFocus() and index.row() == self.currentIndex().row():
+            self._mark_current(painter, rect, index, theme)
+        if not self.model().hasChildren(index):
             return
         name = "chevron-down" if self.isExpanded(index) else "chevron-right"
         side = 12
@@ -204,15 +210,22 @@ class LazyTreeView(QTreeView):
             picture,
         )
 
+    def _mark_current(
+        self,
+        painter: QPainter,
+        rect: QRect,
+        index: QModelIndex | QPersistentModelIndex,
+        theme: Theme,
+    ) -> None:
+        """A bar at the left edge of the row that the keys act on."""
+        if _row_id(index) == self.current_row():
+            painter.fillRect(rect.left(), rect.top(), 3, rect.height(), theme.accent)
+
     def changeEvent(self, event: QEvent) -> None:
+        """Take the colours of another theme."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self.viewport().update()
-
-
-def freeze_tip(state: Qt.CheckState) -> str:
-    """What the freeze box of a row says in words."""
-    return FREEZE_TIPS[state]
 
 
 def _row_id(index: QModelIndex | QPersistentModelIndex) -> int:
@@ -222,6 +235,11 @@ def _row_id(index: QModelIndex | QPersistentModelIndex) -> int:
         index = index.sibling(index.row(), 0)
     row = index.data(TreeRole.ROW_ID)
     return -1 if row is None else int(row)
+
+
+def _model_of(view: QTreeView) -> QAbstractItemModel | None:
+    """The model of a view; Qt's type hints leave out that there may be none yet."""
+    return view.model()
 
 
 def _walk(model: QAbstractItemModel) -> Iterator[QModelIndex]:

@@ -101,7 +101,7 @@ def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
     return _Choice(
         tensors=changed,
         rows=planning.union(table, changing, aliases),
-        also=np.intersect1d(changing, overlapping).astype(np.int32),
+        also=overlapping[np.isin(overlapping, changing)],
         settled=candidates[~blocked],
         stale=stale,
         reasons=reasons,

@@ -277,9 +277,11 @@ def initialize(
         _compute(tree, choice.targets, scheme, seed, lambda target, new: None, job)
         _compute(tree, choice.targets, scheme, seed, _write, NO_JOB)
     else:
+        put = snapshot.put
         try:
-            put = snapshot.put
-            _compute(tree, choice.targets, scheme, seed, lambda target, new: put(new), job)
+            _compute(
+                tree, choice.targets, scheme, seed, lambda target, new: put(new, own=True), job
+            )
             snapshot.exchange(tensors)
         except OSError as error:
             snapshot.drop()

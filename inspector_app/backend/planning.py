@@ -91,8 +91,8 @@ def refusals(table: RowTable, reasons: Mapping[str, Sequence[int]]) -> list[Refu
 
 def tie_groups(table: RowTable, positions: Int32) -> dict[int, list[int]]:
     """All rows of each tie that occurs among ``positions``, by tie."""
-    ties = np.unique(table.tie[positions])
-    ties = ties[ties >= 0]
+    ties = table.tie[positions]
+    ties = np.unique(ties[ties >= 0])
     rows = rows_where(np.isin(table.tie, ties))
     rows = rows[np.argsort(table.tie[rows], kind="stable")]
     parts = np.split(rows, np.searchsorted(table.tie[rows], ties)[1:])
@@ -119,11 +119,10 @@ def overlap_note(table: RowTable, others: Int32) -> list[str]:
 
 def distinct_elements(table: RowTable, positions: Int32) -> int:
     """Elements of the tensors in these rows, each tied one once."""
-    tie = table.tie[positions]
-    _, first = np.unique(tie, return_index=True)
-    once = tie < 0
-    once[first] = True
-    return int(table.count[positions[once]].sum())
+    tied = positions[table.tie[positions] >= 0]
+    _, first = np.unique(table.tie[tied], return_index=True)
+    alone = positions[table.tie[positions] < 0]
+    return int(table.count[alone].sum() + table.count[tied[first]].sum())
 
 
 def refused_or_empty(

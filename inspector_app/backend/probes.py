@@ -135,6 +135,9 @@ class Probe:
                 self._owner.failed(self.row, leaf, f"{self.path}{leaf} is left out: {reason}.")
                 continue
             self._owner.ring.append(step, key, call, quick_statistics(tensor))
+        if not self._keys:
+            kind = type(output).__name__
+            self._owner.failed(self.row, "", f"{self.path} puts out no tensor ({kind}).")
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         # The way out of a null context takes any three arguments and returns None: a hook that

@@ -73,15 +73,18 @@ class Snapshot:
         """Whether the values are in a file."""
         return self._file is not None
 
-    def put(self, tensor: Tensor) -> None:
-        """Keep the values of one more tensor."""
-        copy = _copy(tensor)
+    def put(self, tensor: Tensor, *, own: bool = False) -> None:
+        """Keep the values of one more tensor; with ``own`` the tensor itself, which nobody writes.
+
+        Raises OSError where the disk is full.
+        """
+        values = bits(tensor)
         if self._file is None:
-            self._values.append(copy)
+            self._values.append(values if own and values.device.type == "cpu" else _copy(values))
             return
         self._offsets.append(self._end)
-        self._write(self._end, copy)
-        self._end += copy.numel() * copy.element_size()
+        self._write(self._end, _copy(values))
+        self._end += stored_size(tensor)
 
     def exchange(self, tensors: Sequence[Tensor]) -> None:
         """Swap the values kept with those of ``tensors``, one for each that was put.
@@ -110,12 +113,12 @@ class Snapshot:
 
     def same(self, index: int, tensor: Tensor) -> bool:
         """Whether ``tensor`` holds the values that were put as number ``index``, bit by bit."""
-        now = _copy(tensor)
+        now = _copy(bits(tensor))
         return torch.equal(self._get(index, now), now)
 
     def _swap(self, index: int, tensor: Tensor) -> None:
         target = bits(tensor)
-        new = _copy(tensor)
+        new = _copy(target)
         old = self._get(index, new)
         try:
             self._set(index, new)
@@ -156,12 +159,11 @@ class Snapshot:
             view = view[count:]
 
 
-def _copy(tensor: Tensor) -> Tensor:
-    """The bits of ``tensor``, contiguous and on the CPU."""
-    source = bits(tensor)
-    copy = torch.empty(source.shape, dtype=source.dtype, device="cpu")
-    copy.copy_(source)
-    return copy
+def _copy(values: Tensor) -> Tensor:
+    """A copy of integers, contiguous and on the CPU."""
+    if values.device.type == "cpu":
+        return values.clone(memory_format=torch.contiguous_format)
+    return values.cpu().contiguous()
 
 
 class SnapshotStore:

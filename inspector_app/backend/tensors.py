@@ -8,8 +8,9 @@ through the descriptors of torch's own base class, so a subclass's properties an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MemberDescriptorType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from inspector_app.protocol.table import Int32, Int64
 _BATCH = 2048
 _PLAIN = frozenset((Tensor, nn.Parameter))
 _BASE: Any = torch._C.TensorBase
+_INSTANCE_DICT: Any = Tensor.__dict__["__dict__"].__get__
 _storage_address: Callable[[Tensor], int] = torch._C._storage_address  # type: ignore[attr-defined]
 
 
@@ -57,22 +59,12 @@ class TensorFacts:
     devices: list[torch.device]
 
 
-def _guarded(read: Callable[[], Any], otherwise: Any) -> Any:
-    """What ``read`` returns, or ``otherwise`` where the tensor refuses it."""
+def _guarded(read: Callable[[Any], Any], value: Any, otherwise: Any = None) -> Any:
+    """What ``read`` returns of ``value``, or ``otherwise`` where the tensor refuses it."""
     try:
-        return read()
+        return read(value)
     except Exception:  # noqa: BLE001 - torch raises a different class for every kind of tensor
         return otherwise
-
-
-def shape_of(tensor: Tensor) -> tuple[int, ...] | None:
-    """Logical shape; None where it is unknown (lazy), ragged (nested) or symbolic."""
-    if is_lazy(tensor):
-        return None
-    shape = _guarded(lambda: _BASE.shape.__get__(tensor), None)
-    if shape is None or any(type(extent) is not int for extent in shape):
-        return None
-    return tuple(shape)
 
 
 def is_lazy(tensor: Tensor) -> bool:
@@ -80,34 +72,44 @@ def is_lazy(tensor: Tensor) -> bool:
     return issubclass(type(tensor), (UninitializedParameter, UninitializedBuffer))
 
 
-def _parts(tensor: Tensor) -> Iterator[Tensor]:
-    """The plain tensors that a sparse tensor or a wrapper is made of."""
-    layout = _guarded(lambda: _BASE.layout.__get__(tensor), None)
-    compressed_rows = (_BASE.crow_indices, _BASE.col_indices)
-    compressed_columns = (_BASE.ccol_indices, _BASE.row_indices)
-    readers: tuple[Callable[[Tensor], Tensor], ...] = {
+def shape_of(tensor: Tensor) -> tuple[int, ...] | None:
+    """Logical shape; None where it is unknown (lazy), ragged (nested) or symbolic."""
+    shape = None if is_lazy(tensor) else _guarded(_BASE.shape.__get__, tensor)
+    if shape is None or any(type(extent) is not int for extent in shape):
+        return None
+    return tuple(shape)
+
+
+def _sparse_parts(tensor: Tensor) -> list[Tensor]:
+    """Indices and values of a sparse tensor; nothing of any other."""
+    rows, columns = (
+        (_BASE.crow_indices, _BASE.col_indices),
+        (_BASE.ccol_indices, _BASE.row_indices),
+    )
+    readers: dict[torch.layout, tuple[Any, ...]] = {
         torch.sparse_coo: (_BASE._indices, _BASE._values),
-        torch.sparse_csr: (*compressed_rows, _BASE.values),
-        torch.sparse_bsr: (*compressed_rows, _BASE.values),
-        torch.sparse_csc: (*compressed_columns, _BASE.values),
-        torch.sparse_bsc: (*compressed_columns, _BASE.values),
-    }.get(layout, ())
-    for reader in readers:
-        part = _guarded(lambda reader=reader: reader(tensor), None)
-        if part is not None:
-            yield part
-    if readers or type(tensor) in _PLAIN:
-        return
-    held = dict(_guarded(lambda: object.__getattribute__(tensor, "__dict__"), {}))
+        torch.sparse_csr: (*rows, _BASE.values),
+        torch.sparse_bsr: (*rows, _BASE.values),
+        torch.sparse_csc: (*columns, _BASE.values),
+        torch.sparse_bsc: (*columns, _BASE.values),
+    }
+    chosen = readers.get(_guarded(_BASE.layout.__get__, tensor), ())
+    parts = [_guarded(reader, tensor) for reader in chosen]
+    return [part for part in parts if part is not None]
+
+
+def _wrapped(tensor: Tensor) -> list[Tensor]:
+    """The tensors that a subclass without memory of its own holds, read past its properties."""
+    held = dict(_guarded(_INSTANCE_DICT, tensor, {}))
     for cls in type(tensor).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else tuple(slots):
-            member = cls.__dict__.get(name)
-            if type(member).__name__ == "member_descriptor":
-                held[name] = _guarded(lambda member=member: member.__get__(tensor), None)
-    for part in held.values():
-        if issubclass(type(part), Tensor) and part is not tensor:
-            yield part
+        for name, member in tuple(cls.__dict__.items()):
+            if isinstance(member, MemberDescriptorType):  # of __slots__
+                held[name] = _guarded(member.__get__, tensor)
+    return [
+        part
+        for part in held.values()
+        if issubclass(type(part), Tensor) and part is not tensor and not is_lazy(part)
+    ]
 
 
 def _span(tensor: Tensor) -> int:
@@ -116,41 +118,48 @@ def _span(tensor: Tensor) -> int:
     if 0 in shape:
         return 0
     last = sum((n - 1) * step for n, step in zip(shape, _BASE.stride(tensor), strict=True))
-    itemsize = _BASE.element_size(tensor)
-    offset = _BASE.storage_offset(tensor) * itemsize
-    available = _BASE.untyped_storage(tensor).nbytes() - offset
+    itemsize = int(_BASE.element_size(tensor))
+    offset = int(_BASE.storage_offset(tensor)) * itemsize
+    available = int(_BASE.untyped_storage(tensor).nbytes()) - offset
     return max(0, min((last + 1) * itemsize, available))
 
 
-def memory_of(tensor: Tensor, device_number: Callable[[torch.device], int]) -> Memory:
-    """Where any tensor's bytes lie; raises nothing."""
+def _strided_memory(tensor: Tensor, number: Callable[[torch.device], int]) -> Memory | None:
+    """Where a tensor's own storage lies; None where it is empty.  Raises where there is none."""
+    size = _span(tensor)
+    storage = _BASE.untyped_storage(tensor)
+    offset = _BASE.storage_offset(tensor) * _BASE.element_size(tensor)
+    if storage.device.type == "meta":
+        return Memory(storage._cdata, offset, size)
+    address = storage.data_ptr()
+    if not address or not size:
+        return None
+    return Memory(-1 - number(storage.device), address + offset, size)
+
+
+def memory_of(tensor: Tensor, number: Callable[[torch.device], int], depth: int = 4) -> Memory:
+    """Where any tensor's bytes lie; raises nothing.
+
+    ``number`` numbers devices; ``depth`` bounds how far wrappers are followed.
+    """
     alone = Memory(id(tensor), 0, 0)
     if is_lazy(tensor):
         return alone
-
-    def strided() -> Memory:
-        size = _span(tensor)
-        storage = _BASE.untyped_storage(tensor)
-        offset = _BASE.storage_offset(tensor) * _BASE.element_size(tensor)
-        if storage.device.type == "meta":
-            return Memory(storage._cdata, offset, size)
-        address = storage.data_ptr()
-        if not address or not size:
-            return alone
-        return Memory(-1 - device_number(storage.device), address + offset, size)
-
-    nested = _guarded(lambda: _BASE.is_nested.__get__(tensor), False)
-    inner = list(_parts(tensor))
-    if not inner and not nested:
-        found = _guarded(strided, None)
+    if not _guarded(_BASE.is_nested.__get__, tensor, False):
+        found = _guarded(lambda t: _strided_memory(t, number), tensor)
         if found is not None:
-            return found  # type: ignore[no-any-return]
-    if inner:
-        held = [memory_of(part, device_number) for part in inner]
-        if len(held) == 1:  # a wrapper around one tensor shares that tensor's memory
-            return held[0]
+            return Memory(*found)
+    parts = _sparse_parts(tensor)
+    if not parts and type(tensor) not in _PLAIN and depth:
+        parts = _wrapped(tensor)
+    held = [memory_of(part, number, depth - 1) for part in parts]
+    if len(held) == 1:
+        return held[0]  # a wrapper around one tensor shares that tensor's memory
+    if held:
         return alone._replace(bytes=sum(part.bytes for part in held))
-    return alone._replace(bytes=_guarded(lambda: _BASE.nbytes.__get__(tensor), 0))
+    if _guarded(lambda t: _BASE.untyped_storage(t).nbytes(), tensor) == 0:
+        return alone  # its memory was given back for the time being
+    return alone._replace(bytes=_guarded(_BASE.nbytes.__get__, tensor, 0))
 
 
 class _Numbers(dict[Any, int]):
@@ -209,14 +218,14 @@ class _Reader:
     def _slow(self, tensor: Tensor) -> tuple[Any, ...]:
         """One row of the columns, of any tensor."""
         shape = shape_of(tensor)
-        dtype = _guarded(lambda: _BASE.dtype.__get__(tensor), None)
-        device = _guarded(lambda: _BASE.device.__get__(tensor), None)
+        dtype = _guarded(_BASE.dtype.__get__, tensor)
+        device = _guarded(_BASE.device.__get__, tensor)
         memory = memory_of(tensor, self.devices.__getitem__)
         return (
             -1 if shape is None else self.shapes[shape],
             -1 if dtype is None else self.dtypes[dtype],
             -1 if device is None else self.devices[device],
-            bool(_guarded(lambda: _BASE.requires_grad.__get__(tensor), False)),
+            bool(_guarded(_BASE.requires_grad.__get__, tensor, False)),
             is_lazy(tensor),
             *memory,
         )

@@ -216,10 +216,8 @@ class MainWindow(QMainWindow):
         view.current_row_changed.connect(self._current_changed)
         view.selection_rows_changed.connect(lambda _: self._update_commands())
         view.row_activated.connect(self._activated)
-        view.freeze_toggled.connect(lambda row, on: self.edits.freeze(Selection(rows=[row]), on))
-        view.freeze_rows_toggled.connect(
-            lambda rows, on: self.edits.freeze(Selection(rows=rows), on)
-        )
+        view.freeze_toggled.connect(lambda row, on: self._freeze([row], on))
+        view.freeze_rows_toggled.connect(self._freeze)
         view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         view.customContextMenuRequested.connect(self._show_context_menu)
         self.live_panel.cell_clicked.connect(

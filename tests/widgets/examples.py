@@ -1,7 +1,7 @@
 """Each widget with sample data, to look at.
 
-    python -m tests.widgets.examples                     a window with all of them
-    python -m tests.widgets.examples --save FOLDER       a picture of each, in every theme
+python -m tests.widgets.examples                     a window with all of them
+python -m tests.widgets.examples --save FOLDER       a picture of each, in every theme
 """
 
 from __future__ import annotations
@@ -234,9 +234,7 @@ def logarithmic_view() -> QWidget:
 def histogram_grid() -> QWidget:
     grid = HistogramGrid()
     random = np.random.default_rng(0)
-    grid.set_series(
-        [GridSeries(key, f"encoder.layers.{key}.attention.query") for key in range(11)]
-    )
+    grid.set_series([GridSeries(key, f"encoder.layers.{key}.attention.query") for key in range(11)])
     for key in range(10):
         values = random.normal(0.1 * key, 1 + key / 5, 4000)
         values = np.maximum(values, 0) if key % 3 == 2 else values
@@ -300,8 +298,9 @@ def plain_widgets() -> QWidget:
     bar = QToolBar()
     bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     window.addToolBar(bar)
-    for name, text in (("open", "Open"), ("freeze", "Freeze"), ("unfreeze", "Unfreeze"),
-                       ("initialize", "Initialise"), ("watch", "Watch"), ("run", "Run")):  # fmt: skip
+    texts = ("Open", "Freeze", "Unfreeze", "Initialize", "Watch", "Run")
+    for text in texts:
+        name = text.lower()
         action = QAction(icon(name), text, bar)
         action.setEnabled(name != "watch")
         action.setCheckable(True)

@@ -210,15 +210,12 @@ class ClientSession(QObject):
 
     def shutdown(self) -> None:
         """End all workers before this returns; what was pending is forgotten."""
-        links = [self._link, self._next.link if self._next else None]
         self._pending.clear()
         self._link = self._next = None
-        for link in links:
-            if link is not None:
-                link.ended.disconnect()
-                link.stop()
-                link.stop_and_wait()
-                link.deleteLater()
+        for link in self.findChildren(Link):  # those that are ending already, too
+            link.blockSignals(True)
+            link.stop_and_wait()
+            link.deleteLater()
         self._update_state()
 
     # -- opening -----------------------------------------------------------------------------------

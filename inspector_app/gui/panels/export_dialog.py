@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.gui.panels.asking import Asks
+from inspector_app.gui.panels.forms import add_row
 from inspector_app.gui.panels.freeze_pattern_dialog import patterns_in
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.tone_label import ToneLabel
@@ -92,7 +93,7 @@ class ExportDialog(QDialog):
         form = QFormLayout(self.fields)
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(GRID)
-        form.addRow("&File", path_row)
+        add_row(form, "&File", path_row, self.path)
         form.addRow("What", self.everything)
         form.addRow("", self.selected)
         form.addRow("", pattern_row)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QLocale
 from PySide6.QtGui import QDoubleValidator
-from PySide6.QtWidgets import QComboBox, QFormLayout, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QComboBox, QFormLayout, QLineEdit, QWidget
 
 from inspector_app.gui.panels.asking import Asks
+from inspector_app.gui.panels.forms import even, seed_box
 from inspector_app.gui.panels.plan_dialog import PlanDialog
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.protocol.errors import RequestError
@@ -52,10 +53,10 @@ class InitializeDialog(PlanDialog):
         self._arguments_form.setSpacing(GRID)
         # Room for the scheme with the most arguments, so that nothing below moves.
         self._arguments.setMinimumHeight(_MOST_ARGUMENTS * 5 * GRID)
-        self.seed_box = QSpinBox()
-        self.seed_box.setObjectName("initializeSeed")
-        self.seed_box.setRange(0, 2**31 - 1)
-        self.seed_box.setToolTip("The same seed gives the same values; no other random state moves")
+        self.seed_box = seed_box(
+            "initializeSeed", "The same seed gives the same values; no other random state moves"
+        )
+        even(self.scheme_box, self.seed_box)
         self.form.addRow("What", what)
         self.form.addRow("S&cheme", self.scheme_box)
         self.form.addRow("", self.explanation)
@@ -117,4 +118,5 @@ class InitializeDialog(PlanDialog):
         field.setAccessibleName(name)
         field.setFont(mono_font())
         field.setToolTip(info.summary)
+        even(field)
         return field

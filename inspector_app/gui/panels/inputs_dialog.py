@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector_app.gui.panels.forms import even
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.protocol.messages import InputField, InputForm
 from widgets.theme import GRID, mono_font
@@ -94,6 +95,7 @@ class _FieldRow:
         for column, widget in enumerate(cells):
             grid.addWidget(widget, line, column)
         self.widgets = cells[2:]
+        even(*self.widgets)
         self.used.toggled.connect(self.enable)
         self.distribution.currentTextChanged.connect(self.enable)
         self.enable()

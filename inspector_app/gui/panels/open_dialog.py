@@ -14,14 +14,13 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from inspector_app.gui.panels.forms import add_row, even, seed_box
 from inspector_app.gui.panels.tone_label import ToneLabel
 from widgets.theme import GRID, mono_font
 
@@ -136,22 +135,18 @@ class OpenDialog(QDialog):
         self.device.setObjectName("openDevice")
         self.device.addItem("CPU", "cpu")
         self.device.addItem("meta (shapes only, no memory)", "meta")
-        self.seed = QSpinBox()
-        self.seed.setObjectName("openSeed")
-        self.seed.setRange(0, 2**31 - 1)
-        self.seed.setToolTip("Set before the factory runs, so that random weights repeat")
+        self.seed = seed_box(
+            "openSeed", "Set before the factory runs, so that random weights repeat"
+        )
+        even(self.factory, self.device, self.seed)
 
         form = QFormLayout()
         form.setSpacing(GRID)
-        form.addRow("&File or module", path_row)
+        add_row(form, "&File or module", path_row, self.path)
         form.addRow("F&actory", self.factory)
         form.addRow("Ar&guments", self.arguments)
         form.addRow("&Device", self.device)
         form.addRow("&Seed", self.seed)
-        # A layout cannot carry the mnemonic of its label; the field inside it can.
-        label = form.labelForField(path_row)
-        if isinstance(label, QLabel):
-            label.setBuddy(self.path)
 
         self.hint = ToneLabel(tone="muted")
         self.hint.setObjectName("openHint")
