@@ -58,14 +58,15 @@ def sockets() -> dict[Any, str]:
 
 
 def windows() -> dict[Any, str]:
-    """Top-level widgets, shown or not."""
+    """Top-level widgets, shown or not; what has a parent is its parent's affair."""
     widgets = sys.modules.get("PySide6.QtWidgets")
     if widgets is None or widgets.QApplication.instance() is None:
         return {}
     return {
         widget: f"top-level widget {type(widget).__name__}({widget.windowTitle()!r})"
         for widget in widgets.QApplication.topLevelWidgets()
-        if type(widget).__name__ != "QTipLabel"  # Qt's own, kept for the next tooltip
+        if widget.parentWidget() is None
+        and type(widget).__name__ != "QTipLabel"  # Qt's own, kept for the next tooltip
     }
 
 

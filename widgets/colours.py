@@ -45,7 +45,7 @@ class Theme:
     @cached_property
     def selection(self) -> QColor:
         """Ground of what is selected: light enough that role colours stay readable on it."""
-        return mix(self.accent, self.base, 0.24 if self.dark else 0.16)
+        return mix(self.accent, self.base, 0.24 if self.dark else 0.15)
 
     @cached_property
     def hover(self) -> QColor:

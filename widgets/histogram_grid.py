@@ -289,8 +289,8 @@ class HistogramGrid(QAbstractScrollArea):
         bar = self.verticalScrollBar()
         if rect.top() < _MARGIN:
             bar.setValue(bar.value() + rect.top() - _MARGIN)
-        elif rect.bottom() > self.viewport().height() - _MARGIN:
-            bar.setValue(bar.value() + rect.bottom() - self.viewport().height() + _MARGIN)
+        elif (below := rect.bottom() + 1 + _MARGIN - self.viewport().height()) > 0:
+            bar.setValue(bar.value() + below)
         self.setAccessibleDescription(self._describe(self._cells[place]))
         self.viewport().update()
 

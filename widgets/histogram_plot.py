@@ -41,9 +41,13 @@ class HistogramPlot(QWidget):
         self._logarithmic = False
         self._values = _ValueAxis("bottom")
         self._numbers = _CountAxis("left")
-        self._view = pg.PlotWidget(axisItems={"bottom": self._values, "left": self._numbers})
+        self._view = pg.PlotWidget(
+            axisItems={"bottom": self._values, "left": self._numbers}, enableMenu=False
+        )
+        # pyqtgraph makes this menu even where it is switched off, and never deletes it.
+        unused = self._view.plotItem.ctrlMenu
+        unused.setParent(self, unused.windowFlags())
         self._view.setFrameShape(self._view.Shape.NoFrame)
-        self._view.setMenuEnabled(False)
         self._view.hideButtons()
         self._view.setMouseEnabled(x=False, y=False)
         self._curve = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center", fillLevel=0.0)

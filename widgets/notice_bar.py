@@ -76,6 +76,7 @@ class NoticeBar(QWidget):
         self._copy.setVisible(bool(detail))
         for button in self._actions:
             self._layout.removeWidget(button)
+            button.hide()
             button.deleteLater()
         self._actions = []
         for label, action in actions or []:

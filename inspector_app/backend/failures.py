@@ -62,8 +62,8 @@ def _where(trace: TracebackType | None, model: nn.Module | None) -> str:
 
 def _detail(error: BaseException) -> str:
     """The traceback without our frames, and without torch's where others are left."""
-    frames = traceback.extract_tb(error.__traceback__)
-    frames = [frame for frame in frames if not frame.filename.startswith(_OURS)]
+    trace = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in trace if not frame.filename.startswith(_OURS)]
     theirs = [frame for frame in frames if not frame.filename.startswith(_TORCH)]
     lines = traceback.format_list(theirs or frames)
     return "".join([*lines, *traceback.format_exception_only(type(error), error)])

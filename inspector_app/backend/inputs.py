@@ -16,7 +16,7 @@ from torch import nn
 
 from inspector_app.backend.failures import model_error
 from inspector_app.backend.modules import modules_of, tensors_of
-from inspector_app.backend.walking import instance_dict
+from inspector_app.backend.walking import instance_dict, items_of
 from inspector_app.protocol.errors import RequestError
 from inspector_app.protocol.messages import InputField, InputForm
 
@@ -112,20 +112,19 @@ def input_form(model: nn.Module, namespace: ModuleType | None = None) -> InputFo
     return InputForm(provided=False, fields=fields)
 
 
-def _forward(model: nn.Module) -> Any:
-    """The function that a call of ``model`` runs, by looking only."""
-    own = instance_dict(model)
-    wrapped = own.get("_modules", {}).get("_orig_mod")
-    if isinstance(wrapped, nn.Module):  # torch.compile
-        return _forward(wrapped)
-    return own.get("forward") or inspect.getattr_static(type(model), "forward", None)
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The model itself, where ``torch.compile`` stands around it."""
+    inner = dict(items_of(instance_dict(model).get("_modules"))).get("_orig_mod")
+    return _unwrapped(inner) if isinstance(inner, nn.Module) else model
 
 
 def _parameters(model: nn.Module) -> tuple[list[inspect.Parameter], str]:
     """Named parameters of ``forward`` without ``self``, or the reason why there are none."""
     if isinstance(model, torch.jit.ScriptModule):
         return [], "a ScriptModule does not tell what forward takes"
-    forward = _forward(model)
+    model = _unwrapped(model)
+    patched = instance_dict(model).get("forward")
+    forward = patched or inspect.getattr_static(type(model), "forward", None)
     if forward is None or getattr(forward, "__name__", "") == "_forward_unimplemented":
         return [], f"{type(model).__name__} has no forward"
     try:
@@ -134,7 +133,7 @@ def _parameters(model: nn.Module) -> tuple[list[inspect.Parameter], str]:
     except (TypeError, ValueError):
         return [], f"the forward of {type(model).__name__} has no signature"
     parameters = list(signature.parameters.values())
-    if parameters and "forward" not in instance_dict(model):
+    if parameters and patched is None:
         named_self = parameters[0].kind in (
             inspect.Parameter.POSITIONAL_ONLY,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,

@@ -20,7 +20,7 @@ from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.messages import Statistics
 
-CHUNK = 1 << 21  # elements: 16 MB as float64
+CHUNK = 1 << 16  # elements: half a megabyte as float64, so that the passes stay in the cache
 _LABEL = "Measuring"
 
 

@@ -8,7 +8,8 @@ through the descriptors of torch's own base class, so a subclass's properties an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import MemberDescriptorType
 from typing import Any, NamedTuple
@@ -21,10 +22,16 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from inspector_app.protocol.table import Int32, Int64
 
-_BATCH = 2048
+_BATCH = 64
 _PLAIN = frozenset((Tensor, nn.Parameter))
 _BASE: Any = torch._C.TensorBase
+_DTYPE, _DEVICE = _BASE.dtype.__get__, _BASE.device.__get__
+_REQUIRES_GRAD = _BASE.requires_grad.__get__
 _INSTANCE_DICT: Any = Tensor.__dict__["__dict__"].__get__
+_COLUMNS: tuple[type, ...] = (
+    *(np.int32, np.int16, np.int16, np.bool_, np.bool_),
+    *(np.int64, np.int64, np.int64),
+)
 _storage_address: Callable[[Tensor], int] = torch._C._storage_address  # type: ignore[attr-defined]
 
 
@@ -171,95 +178,101 @@ class _Numbers(dict[Any, int]):
 
 
 class _Reader:
-    """Collects the columns of :class:`TensorFacts`."""
+    """Reads tensors batch by batch into the columns of :class:`TensorFacts`."""
 
     def __init__(self) -> None:
         self.shapes, self.dtypes, self.devices = _Numbers(), _Numbers(), _Numbers()
-        self.columns: tuple[list[Any], ...] = tuple([] for _ in range(8))
 
-    def _fast(self, batch: Sequence[Tensor]) -> tuple[Sequence[Any], ...] | None:
-        """The columns of plain strided tensors; None where one is of another kind."""
-        if not _PLAIN.issuperset(map(type, batch)):
-            return None
-        try:
-            devices = [t.device for t in batch]
-            if not all(map(_BASE.is_contiguous, batch)) or len(set(devices)) > 1:
-                return None
-            dtypes = [t.dtype for t in batch]
-            shapes = list(map(_BASE.size, batch))
-            sizes = [t.nbytes for t in batch]
-            addresses = list(map(_storage_address, batch))  # raises where there is no storage
-            gradients = [t.requires_grad for t in batch]
-            spaces: list[int] = addresses
-            if devices[0].type == "meta":
-                if len(set(addresses)) < len(batch):
-                    offsets = [t.storage_offset() * t.element_size() for t in batch]
-                else:
-                    offsets = [0] * len(batch)
-            else:
-                spaces = [-1 - self.devices[devices[0]]] * len(batch)
-                offsets = list(map(_BASE.data_ptr, batch))
-                if not all(offsets):
-                    return None  # empty, or without its memory at the moment
-        except (RuntimeError, NotImplementedError):
-            return None
-        number = self.devices[devices[0]]
-        return (
-            [self.shapes[shape] for shape in shapes],
-            [self.dtypes[dtype] for dtype in dtypes],
-            [number] * len(batch),
-            gradients,
-            [False] * len(batch),
-            spaces,
-            offsets,
-            sizes,
+    def read(self, batch: Sequence[Tensor]) -> tuple[NDArray[Any], ...]:
+        """The columns of some tensors."""
+        if _PLAIN.issuperset(map(type, batch)):
+            try:
+                columns = self._fast(batch)
+            except (RuntimeError, NotImplementedError):
+                columns = None  # sparse, nested: without shape or storage
+            if columns is not None:
+                return columns
+        rows = zip(*map(self._slow, batch), strict=True)
+        return tuple(
+            np.asarray(values, kind) for values, kind in zip(rows, _COLUMNS, strict=True)
         )
+
+    def _fast(self, batch: Sequence[Tensor]) -> tuple[NDArray[Any], ...] | None:
+        """The columns of dense tensors on one device; None where one is of another kind."""
+        count = len(batch)
+
+        def column(values: Iterable[Any], kind: type) -> NDArray[Any]:
+            return np.fromiter(values, kind, count)
+
+        shape = column(map(self.shapes.__getitem__, map(_BASE.size, batch)), np.int32)
+        dtype = column(map(self.dtypes.__getitem__, map(_DTYPE, batch)), np.int16)
+        device = column(map(self.devices.__getitem__, map(_DEVICE, batch)), np.int16)
+        if (device != device[0]).any() or not all(map(_BASE.is_contiguous, batch)):
+            return None
+        if _DEVICE(batch[0]).type == "meta":
+            space = column(map(_storage_address, batch), np.int64)
+            if len(np.unique(space)) == count:
+                start = np.zeros(count, np.int64)
+            else:
+                offsets = [t.storage_offset() * t.element_size() for t in batch]
+                start = np.asarray(offsets, np.int64)
+        else:
+            space = np.full(count, -1 - int(device[0]), np.int64)
+            start = column(map(_BASE.data_ptr, batch), np.int64)
+            if not start.all():
+                return None  # empty, or without its memory at the moment
+        gradients = column(map(_REQUIRES_GRAD, batch), np.bool_)
+        elements, itemsizes = self.elements(), self.itemsizes()
+        if not elements[shape].all():
+            return None
+        size = elements[shape] * itemsizes[dtype]
+        return shape, dtype, device, gradients, np.zeros(count, np.bool_), space, start, size
 
     def _slow(self, tensor: Tensor) -> tuple[Any, ...]:
         """One row of the columns, of any tensor."""
         shape = shape_of(tensor)
-        dtype = _guarded(_BASE.dtype.__get__, tensor)
-        device = _guarded(_BASE.device.__get__, tensor)
+        dtype = _guarded(_DTYPE, tensor)
+        device = _guarded(_DEVICE, tensor)
         memory = memory_of(tensor, self.devices.__getitem__)
         return (
             -1 if shape is None else self.shapes[shape],
             -1 if dtype is None else self.dtypes[dtype],
             -1 if device is None else self.devices[device],
-            bool(_guarded(_BASE.requires_grad.__get__, tensor, False)),
+            bool(_guarded(_REQUIRES_GRAD, tensor, False)),
             is_lazy(tensor),
             *memory,
         )
 
-    def read(self, batch: Sequence[Tensor]) -> None:
-        """Append the facts of some tensors."""
-        rows: Any = self._fast(batch)
-        if rows is None:
-            rows = zip(*map(self._slow, batch), strict=True)
-        for column, values in zip(self.columns, rows, strict=True):
-            column.extend(values)
+    def elements(self) -> Int64:
+        """Elements of a tensor by the number of its shape; 0 behind the last, for -1."""
+        return np.asarray([*map(math.prod, self.shapes), 0], np.int64)
+
+    def itemsizes(self) -> Int64:
+        """Bytes of an element by the number of its dtype; 0 behind the last, for -1."""
+        return np.asarray([*(dtype.itemsize for dtype in self.dtypes), 0], np.int64)
 
 
 def tensor_facts(tensors: Sequence[Tensor]) -> TensorFacts:
     """The facts of all ``tensors``, in order."""
     reader = _Reader()
     with torch._C.DisableTorchFunctionSubclass():
-        for start in range(0, len(tensors), _BATCH):
-            reader.read(tensors[start : start + _BATCH])
-    shape_index, dtype_index, device_index, gradients, lazy, space, start_at, size = reader.columns
-    shapes = [tuple(shape) for shape in reader.shapes]
-    elements = np.asarray([int(np.prod(s, dtype=object)) for s in shapes] + [0], np.int64)
-    shape_codes = np.asarray(shape_index, np.int32)
+        read = [
+            reader.read(tensors[start : start + _BATCH]) for start in range(0, len(tensors), _BATCH)
+        ]
+    empty = tuple(np.empty(0, kind) for kind in _COLUMNS)
+    columns = [np.concatenate(parts) for parts in zip(empty, *read, strict=True)]
+    shape, dtype, device, gradients, lazy, space, start_at, size = columns
     return TensorFacts(
-        shape_index=shape_codes,
-        dtype_index=np.asarray(dtype_index, np.int16),
-        device_index=np.asarray(device_index, np.int16),
-        count=elements[shape_codes],
-        requires_grad=np.asarray(gradients, np.bool_),
-        lazy=np.asarray(lazy, np.bool_),
-        space=np.asarray(space, np.int64),
-        start=np.asarray(start_at, np.int64),
-        bytes=np.asarray(size, np.int64),
-        shapes=shapes,
+        shape_index=shape,
+        dtype_index=dtype,
+        device_index=device,
+        count=reader.elements()[shape],
+        requires_grad=gradients,
+        lazy=lazy,
+        space=space,
+        start=start_at,
+        bytes=size,
+        shapes=[tuple(shape) for shape in reader.shapes],
         dtypes=list(reader.dtypes),
         devices=list(reader.devices),
     )

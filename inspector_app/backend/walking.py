@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,8 +168,9 @@ class _Containers:
                 self._holding.add(holding)
                 found.extend(owners.get(holding, ()))
 
-    def repeats(self, container: Any, registered: set[int]) -> bool:
-        """Whether all that it holds is registered on its owner anyway (LSTM's _flat_weights)."""
+    def repeats(self, container: Any, held: Iterable[dict[Any, Any]]) -> bool:
+        """Whether all that it holds is in ``held`` by its owner anyway (LSTM's _flat_weights)."""
+        registered = {id(value) for mapping in held for value in tuple(mapping.values())}
         pending, seen = [container], {id(container)}
         while pending:
             for _, value in container_items(pending.pop()):
@@ -208,167 +209,179 @@ class _ClassCodes(dict[type, int]):
         return code
 
 
-class _OfTorch(dict[type, bool]):
-    """Whether module classes are torch's own, learnt once each."""
+class _ModuleClasses(dict[type, "tuple[int, bool] | None"]):
+    """Of module classes their shifted index and whether they are a user's; None for others."""
 
-    def __missing__(self, cls: type) -> bool:
-        self[cls] = own = is_of_torch(cls)
-        return own
+    def __init__(self, codes: _ClassCodes) -> None:
+        super().__init__()
+        self._codes = codes
+
+    def __missing__(self, cls: type) -> tuple[int, bool] | None:
+        is_module = issubclass(cls, nn.Module)
+        self[cls] = found = (self._codes[cls], not is_of_torch(cls)) if is_module else None
+        return found
 
 
-def _mappings(module: nn.Module, own: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The dictionary that holds what is registered on a module."""
+def _registered(module: nn.Module, own: dict[str, Any]) -> tuple[dict[Any, Any], ...]:
+    """Parameters, buffers and modules of a module where they are not three plain dicts."""
     traced = own.get("_actual_script_module")
-    return instance_dict(traced) if issubclass(type(traced), nn.Module) else own
+    source = instance_dict(traced) if issubclass(type(traced), nn.Module) else own
+    return tuple(dict(items_of(source.get(held))) for held in ("_parameters", "_buffers", "_modules"))
 
 
 def walk(root: nn.Module) -> Walk:
     """All rows of a model; see :func:`inspector_app.backend.tree.build_tree` for the rules.
 
-    One loop with local names: sixty thousand modules are read in the time torch needs to name
-    them.
+    One loop with local names and no call per row: sixty thousand modules are read in about the
+    time that torch takes to name them.
     """
     rows = Walk()
     names, objects, parents, codes = rows.names, rows.objects, rows.parents, rows.codes
     add_name, add_object = names.append, objects.append
     add_parent, add_code = parents.append, codes.append
-    kinds, class_codes, of_torch = _Kinds(), _ClassCodes(rows.classes), _OfTorch()
+    kinds, class_codes = _Kinds(), _ClassCodes(rows.classes)
+    module_classes = _ModuleClasses(class_codes)
     containers = _Containers(kinds)
     layouts: dict[tuple[str, ...], tuple[str, ...]] = {}  # keys of a __dict__ -> not standard ones
     seen: dict[int, int] = {}  # id of a module or container -> _IN_MODEL where seen registered
-    opened: set[int] = set()  # ids of those that put something on the stack: only they can nest
+    opened: set[int] = set()  # ids of those that have rows on the stack: only they can nest
     repeated = 0
 
-    def stands_above(value: Any, position: int) -> bool:
-        """Whether a row is the value itself or stands inside it."""
+    def met_again(value: Any, parent: int, in_model: int) -> int:
+        """Flags of a module or container that was shown before."""
+        position = parent if id(value) in opened else -1
         while position >= 0:
             if objects[position] is value:
-                return True
+                return _REPEATED | _REFERENCE
             position = parents[position]
-        return False
+        if in_model > seen[id(value)]:  # its tensors are registered after all: show that
+            seen[id(value)] = in_model
+            return _REPEATED
+        return _REPEATED if repeated < MAX_REPEATED else _REPEATED | _REFERENCE
 
-    # What is still to come: name, value, position of the parent, code so far.
-    stack: list[tuple[str, Any, int, int]] = [("", root, -1, _MODULE | _IN_MODEL)]
-    push, pop = stack.append, stack.pop
+    # Rows still to come, by level: names and values, position of their parent, code so far.
+    level: Iterator[tuple[str, Any]] = iter((("", root),))
+    parent, code = -1, _MODULE | _IN_MODEL
+    stack = [(level, parent, code)]
     while stack:
-        name, value, parent, code = pop()
-        cls = type(value)
-        kind = kinds[cls]
-        position = len(names)
-        add_name(name)
-        add_object(value)
-        add_parent(parent)
-        if kind < MODULE:
-            add_code(code | class_codes[cls] | (_TENSOR if kind == TENSOR else 0))
-            continue
-
-        # A module or container: expanded when it is new, again when it is reached again.
-        identity = id(value)
-        before = seen.get(identity)
-        in_model = code & _IN_MODEL
-        expand = True
-        code &= ~_REPEATED
-        if before is None:
-            seen[identity] = in_model
-        else:
-            code |= _REPEATED
-            if identity in opened and stands_above(value, parent):
-                expand = False
-            elif in_model > before:
-                seen[identity] = in_model  # its tensors are registered after all: show that
-            elif repeated >= MAX_REPEATED:
-                expand = False
-        if not expand:
-            code |= _REFERENCE
-        again = code & _REPEATED
-        if kind == CONTAINER:
-            add_code(code | class_codes[cls] | _CONTAINER)
-            if expand:
+        level, parent, code = stack[-1]
+        for name, value in level:
+            cls = type(value)
+            found = module_classes[cls]
+            identity = id(value)
+            again = 0
+            if found is None:
+                kind = kinds[cls]
+                row = class_codes[cls] | (code if code & _ATTRIBUTE else _ATTRIBUTE)
+                if kind == CONTAINER:
+                    row |= _CONTAINER
+                    if identity in seen:
+                        again = met_again(value, parent, 0)
+                        row |= again
+                    seen.setdefault(identity, 0)
+                elif kind == TENSOR:
+                    row |= _TENSOR
+                position = len(names)
+                add_name(name)
+                add_object(value)
+                add_parent(parent)
+                add_code(row)
+                if kind != CONTAINER or again & _REFERENCE:
+                    continue
                 held = [
-                    (item, inner, position, _ATTRIBUTE | _ITEM | again)
+                    (item, inner)
                     for item, inner in container_items(value)
                     if kinds[type(inner)] in (TENSOR, MODULE)
                     or (kinds[type(inner)] == CONTAINER and containers.holds(inner))
                 ]
                 repeated += len(held) if again else 0
-                stack.extend(reversed(held))
                 opened.add(identity)
-            continue
-        add_code(code | class_codes[cls])
-        if not in_model:
-            rows.unregistered.append(position)
-        if not expand:
-            continue
+                stack.append((iter(held), position, _ATTRIBUTE | _ITEM | again))
+                break
 
-        own = instance_dict(value)
-        parameters, buffers = own.get("_parameters"), own.get("_buffers")
-        modules = own.get("_modules")
-        if type(parameters) is not dict or type(buffers) is not dict or type(modules) is not dict:
-            source = _mappings(value, own)
-            parameters = dict(items_of(source.get("_parameters")))
-            buffers = dict(items_of(source.get("_buffers")))
-            modules = dict(items_of(source.get("_modules")))
-        if again:
-            repeated += 1 + len(parameters) + len(buffers)
-        users = not of_torch[cls]
-        if parameters:
-            known = _PARAMETER | again | (_SEEN_BY_OPTIMIZER if in_model else 0)
-            for name, tensor in tuple(parameters.items()):
-                cls = type(tensor)
-                if kinds[cls] == TENSOR:
-                    add_code(known | class_codes[cls])
-                elif users and tensor is None:
-                    add_code(_ATTRIBUTE | again | class_codes[cls])
-                else:
-                    continue
-                add_name(name)
-                add_object(tensor)
-                add_parent(position)
-        if buffers:
-            passing = own.get("_non_persistent_buffers_set") or ()
-            for name, tensor in tuple(buffers.items()):
-                cls = type(tensor)
-                if kinds[cls] == TENSOR:
-                    saved = 0 if name in passing else _PERSISTENT | (_SAVED if in_model else 0)
-                    moved = _MOVED if in_model else 0
-                    add_code(_BUFFER | again | moved | saved | class_codes[cls])
-                elif users and tensor is None:
-                    add_code(_ATTRIBUTE | again | class_codes[cls])
-                else:
-                    continue
-                add_name(name)
-                add_object(tensor)
-                add_parent(position)
-
-        # Later rows go on the stack in reverse: registered modules first, then plain attributes,
-        # so that what is registered shows before its aliases.
-        layout = tuple(own)
-        extras = layouts.get(layout)
-        if extras is None:
-            extras = layouts[layout] = tuple(key for key in layout if key not in STANDARD)
-        height = len(stack)
-        for name in reversed(extras):
-            held_value = own.get(name)
-            kind = kinds[type(held_value)]
-            if kind == OTHER or (kind <= NUMBER and not users):
+            class_code, users = found
+            in_model = code & _IN_MODEL
+            if identity in seen:
+                again = met_again(value, parent, in_model)
+            else:
+                seen[identity] = in_model
+            position = len(names)
+            add_name(name)
+            add_object(value)
+            add_parent(parent)
+            add_code(code | class_code | again)
+            if not in_model:
+                rows.unregistered.append(position)
+            if again & _REFERENCE:
                 continue
-            if kind == CONTAINER and (
-                not containers.holds(held_value)
-                or containers.repeats(
-                    held_value,
-                    {id(o) for d in (parameters, buffers, modules) for o in tuple(d.values())},
+            own = instance_dict(value)
+            parameters, buffers = own.get("_parameters"), own.get("_buffers")
+            modules = own.get("_modules")
+            if not type(parameters) is type(buffers) is type(modules) is dict:
+                parameters, buffers, modules = _registered(value, own)
+            if again:
+                repeated += 1 + len(parameters) + len(buffers)
+            if parameters:
+                known = _PARAMETER | again | (_SEEN_BY_OPTIMIZER if in_model else 0)
+                for name, tensor in tuple(parameters.items()):
+                    cls = type(tensor)
+                    if kinds[cls] == TENSOR:
+                        add_code(known | class_codes[cls])
+                    elif users and tensor is None:
+                        add_code(_ATTRIBUTE | again | class_codes[cls])
+                    else:
+                        continue
+                    add_name(name)
+                    add_object(tensor)
+                    add_parent(position)
+            if buffers:
+                passing = own.get("_non_persistent_buffers_set") or ()
+                moved = _BUFFER | again | (_MOVED if in_model else 0)
+                saved = moved | _PERSISTENT | (_SAVED if in_model else 0)
+                for name, tensor in tuple(buffers.items()):
+                    cls = type(tensor)
+                    if kinds[cls] == TENSOR:
+                        add_code((moved if name in passing else saved) | class_codes[cls])
+                    elif users and tensor is None:
+                        add_code(_ATTRIBUTE | again | class_codes[cls])
+                    else:
+                        continue
+                    add_name(name)
+                    add_object(tensor)
+                    add_parent(position)
+
+            # Registered modules come first, then plain attributes, so that what is registered
+            # shows before its aliases.
+            layout = tuple(own)
+            extras = layouts.get(layout)
+            if extras is None:
+                extras = layouts[layout] = tuple(key for key in layout if key not in STANDARD)
+            attributes = []
+            for name in extras:
+                held_value = own.get(name)
+                kind = kinds[type(held_value)]
+                if kind == OTHER or (kind <= NUMBER and not users):
+                    continue
+                if kind == CONTAINER and (
+                    not containers.holds(held_value)
+                    or containers.repeats(held_value, (parameters, buffers, modules))
+                ):
+                    continue
+                attributes.append((name, held_value))
+            if attributes:
+                stack.append((iter(attributes), position, _ATTRIBUTE | again))
+            if modules:
+                children = tuple(
+                    [
+                        (name, child)
+                        for name, child in tuple(modules.items())
+                        if module_classes[type(child)] or (child is None and users)
+                    ]
                 )
-            ):
-                continue
-            push((name, held_value, position, _ATTRIBUTE | again))
-        if modules:
-            below = _MODULE | again | in_model
-            for name, child in reversed(tuple(modules.items())):
-                kind = kinds[type(child)]
-                if kind == MODULE:
-                    push((name, child, position, below))
-                elif child is None and users:
-                    push((name, child, position, _ATTRIBUTE | again))
-        if len(stack) > height:
-            opened.add(identity)
+                stack.append((iter(children), position, _MODULE | again | in_model))
+            if attributes or modules:
+                opened.add(identity)
+                break
+        else:
+            stack.pop()
     return rows

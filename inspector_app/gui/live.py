@@ -28,7 +28,7 @@ from inspector_app.protocol.messages import (
     Watching,
 )
 from inspector_app.protocol.table import Flag, Role, RowTable
-from widgets.numbers import count_text
+from widgets.numbers import count_text, short_count
 
 _PAUSE = 0.02  # seconds between two forwards of an endless run: leaves the machine usable
 _WATCH_MODULES = "Select modules and press Watch to see their activations here while they run."
@@ -67,7 +67,7 @@ class Live(QObject):
         self.watched: set[int] = set()
         self.series: list[Series] = []
         self.forwards = 0  # of the newest run, as far as drawn
-        panel.empty_clicked.connect(lambda: self.run(1))
+        panel.empty_clicked.connect(self._watch_everything)
 
     @property
     def running(self) -> bool:
@@ -90,6 +90,7 @@ class Live(QObject):
     def worker_lost(self) -> None:
         """The hooks went with the process."""
         self._run = None
+        self._disabled = "The model's process has ended, and with it what was watched."
         self._set_watching(set(), [])
 
     # -- watching ------------------------------------------------------------------------------
@@ -111,6 +112,9 @@ class Live(QObject):
         for row in rows:
             leaves += leaf_modules(table, table.position(row))
         self.watch(list(dict.fromkeys(leaves)))
+
+    def _watch_everything(self) -> None:
+        self.watch_leaves([int(row) for row in self._table().ids[:1]])
 
     def unwatch(self, rows: list[int] | None) -> None:
         """Remove the hooks of these modules; all with None."""
@@ -198,7 +202,7 @@ class Live(QObject):
     def _show_state(self) -> None:
         """The empty state while there is no cell."""
         self._panel.say("")
-        self._panel.empty.set_button(None)
+        self._panel.empty.set_button(None if self._disabled else "Watch all leaf modules")
         self._panel.show_empty(self._disabled or _WATCH_MODULES)
 
     def _show_cells(self) -> None:
@@ -251,7 +255,7 @@ class Live(QObject):
                 int(records.nan[index]),
                 int(records.positive_infinity[index] + records.negative_infinity[index]),
                 int(records.step[index]),
-                f"sample of {count_text(sampled)} of {count_text(count)}"
+                f"{short_count(sampled)} of {short_count(count)} sampled"
                 if sampled < count
                 else "",
             )

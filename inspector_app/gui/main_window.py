@@ -63,6 +63,7 @@ from widgets.theme import GRID, ThemeManager
 
 PROGRAM = "Model Inspector"
 _SIZE = QSize(1440, 900)
+_FRAME = QSize(0, 5 * GRID)  # about what a window manager adds
 _SMALLEST = QSize(800, 560)
 
 
@@ -194,6 +195,7 @@ class MainWindow(QMainWindow):
         self.totals = TotalsLine()
         self.worker_state = WorkerState()
         self.jobs.setObjectName("jobs")
+        self.jobs.setMinimumWidth(28 * GRID)
         self.notices.setObjectName("notices")
         status = self.statusBar()
         status.setSizeGripEnabled(False)
@@ -245,7 +247,7 @@ class MainWindow(QMainWindow):
         self.history_model.set_history([])
         self.detail_panel.clear()
         self._show_page(self.splitter)
-        self.tree_panel.show_target(opened.table, opened.title)
+        self.tree_panel.show_target(opened.table, opened.target, opened.title)
         self.target_line.show_target(opened)
         self.totals.show_totals(opened, opened.totals)
         self.live.target_opened(opened)
@@ -272,7 +274,7 @@ class MainWindow(QMainWindow):
 
     def _state_changed(self, state: str) -> None:
         self.worker_state.show_state(state)
-        self.tree_panel.view.setEnabled(state != "lost")
+        self.tree_panel.set_grey(state == "lost")
         self._update_commands()
 
     # -- the selection -------------------------------------------------------------------------
@@ -363,7 +365,8 @@ class MainWindow(QMainWindow):
         self._settings.theme = choice
 
     def _restore_places(self) -> None:
-        self.resize(_SIZE.boundedTo(QGuiApplication.primaryScreen().availableSize()))
+        room = QGuiApplication.primaryScreen().availableSize() - _FRAME
+        self.resize(_SIZE.boundedTo(room))
         if not self._settings.geometry.isEmpty():
             self.restoreGeometry(self._settings.geometry)
 

@@ -25,6 +25,11 @@ class Settings:
             self._settings = QSettings(str(path), QSettings.Format.IniFormat)
 
     @property
+    def path(self) -> Path:
+        """The file that holds them."""
+        return Path(self._settings.fileName())
+
+    @property
     def theme(self) -> str:
         """One of :data:`THEMES`; "system" where nothing or something else was remembered."""
         choice = self._settings.value("theme", THEMES[0])

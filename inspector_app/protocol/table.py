@@ -215,19 +215,24 @@ class RowTable(msgspec.Struct, frozen=True, dict=True):
 def subtree_ends(parent: Int32) -> Int32:
     """Position after the last row of each subtree, from the parents of rows in preorder."""
     count = len(parent)
-    ends = list(range(1, count + 1))
-    parents = parent.tolist()
-    for position in range(count - 1, 0, -1):
-        above = parents[position]
-        if ends[position] > ends[above]:
-            ends[above] = ends[position]
-    return np.asarray(ends, np.int32)
+    # From each row to its last child, or to itself: following that leads to the subtree's last row.
+    last = np.arange(count, dtype=np.int32)
+    last[parent[1:]] = last[1:]  # of several children the last one is written last
+    while True:
+        further = last[last]
+        if np.array_equal(further, last):
+            return last + np.int32(1)
+        last = further
 
 
 def pack_names(names: list[str]) -> tuple[NDArray[np.uint8], Int32]:
     """Names as one buffer and n + 1 offsets."""
-    encoded = [name.encode("utf-8", "surrogatepass") for name in names]
     offsets = np.zeros(len(names) + 1, np.int32)
+    joined = "".join(names)
+    if joined.isascii():  # then lengths are bytes: a third of the time
+        np.cumsum(np.fromiter(map(len, names), np.int32, len(names)), out=offsets[1:])
+        return np.frombuffer(joined.encode("ascii"), np.uint8), offsets
+    encoded = [name.encode("utf-8", "surrogatepass") for name in names]
     np.cumsum([len(name) for name in encoded], out=offsets[1:])
     return np.frombuffer(b"".join(encoded), np.uint8), offsets
 

@@ -15,27 +15,29 @@ from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, RequestError, TargetError
 from tests.gui.fake_backend import make_records
 
+SIGNALS = (
+    "state_changed",
+    "opened",
+    "open_failed",
+    "changed",
+    "replayed",
+    "lost",
+    "job_started",
+    "job_progress",
+    "job_ended",
+    "cancel_stuck",
+    "answered",
+    "notice",
+    "output",
+)
+
 
 class Heard:
     """All signals of a session, by name."""
 
     def __init__(self, session: ClientSession) -> None:
         self.calls: dict[str, list[tuple]] = defaultdict(list)
-        for name in [
-            "state_changed",
-            "opened",
-            "open_failed",
-            "changed",
-            "replayed",
-            "lost",
-            "job_started",
-            "job_progress",
-            "job_ended",
-            "cancel_stuck",
-            "answered",
-            "notice",
-            "output",
-        ]:
+        for name in SIGNALS:
             getattr(session, name).connect(self._noting(name))
 
     def _noting(self, name: str):
@@ -376,6 +378,7 @@ def test_shutdown_leaves_no_process(qtbot, ready, monkeypatch):
     assert not running(first)
     assert not running(second)
     assert ready.heard.lost == ready.heard.open_failed == []
+    assert ready.state == "closed"
 
 
 def test_a_worker_that_outstays_is_killed_at_shutdown(qtbot, session, monkeypatch):

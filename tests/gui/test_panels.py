@@ -54,7 +54,7 @@ def tree(qtbot, table):
     qtbot.addWidget(panel)
     panel.resize(800, 400)
     panel.show()
-    panel.show_target(table, "small")
+    panel.show_target(table, "fake.py:make", "small")
     yield panel
     panel.view.setModel(None)
     model.deleteLater()
@@ -78,6 +78,17 @@ def test_a_filter_opens_what_it_finds_and_escape_closes_it_again(qtbot, tree):
     assert model.shown_rows == len(model.table)
     assert tree.view.current_row() == 11  # still in sight, so the rows above it are open
     assert not tree.view.isExpanded(model.index_of(4))
+
+
+def test_the_same_target_again_keeps_what_is_open(tree, table):
+    tree.expand_below([3], True)
+    tree.view.select_row(5)
+    tree.show_target(table, "fake.py:make", "small")
+    assert tree.view.selected_rows() == [5]
+    assert tree.view.isExpanded(tree.view.model().index_of(4))
+    tree.show_target(table, "fake.py:other", "other")
+    assert tree.view.selected_rows() == [0]
+    assert not tree.view.isExpanded(tree.view.model().index_of(4))
 
 
 def test_a_filter_without_a_match_says_so(qtbot, tree):

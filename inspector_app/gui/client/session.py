@@ -211,7 +211,7 @@ class ClientSession(QObject):
     def shutdown(self) -> None:
         """End all workers before this returns; what was pending is forgotten."""
         self._pending.clear()
-        self._link = self._next = None
+        self._link = self._next = self._open = self._target = None
         for link in self.findChildren(Link):  # those that are ending already, too
             link.blockSignals(True)
             link.stop_and_wait()

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import (
+    SIGNAL,
     QAbstractItemModel,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
     Qt,
+    Signal,
 )
 
 from inspector_app.gui.models.cells import HEADERS, Cells, Column
@@ -39,6 +41,7 @@ NOWHERE = QModelIndex()
 MOST_GROUPS = 64  # of neighbours told of one by one; beyond, one signal that means everything
 MOST_WORK = 2_000_000  # rows laid out again while groups come and go, likewise
 
+_VALUES_CHANGED = SIGNAL("values_changed()")
 _NUMBERS = (Column.PARAMETERS, Column.BYTES)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 _FLAGS = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
@@ -46,7 +49,14 @@ _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
 
 class RowTreeModel(QAbstractItemModel):
-    """The tree of one target; the root is a row of its own, named by the title."""
+    """The tree of one target; the root is a row of its own, named by the title.
+
+    ``values_changed`` stands for thousands of dataChanged signals.  A view that repaints itself
+    on it spares laying out all its rows again, which takes seconds where all are expanded; while
+    nothing is connected, layoutChanged tells any view.
+    """
+
+    values_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -222,8 +232,11 @@ class RowTreeModel(QAbstractItemModel):
         """Announce new values."""
         groups = self._layout.groups(touched, MOST_GROUPS)
         if groups is None:
-            self.layoutAboutToBeChanged.emit()
-            self.layoutChanged.emit()
+            if self.receivers(_VALUES_CHANGED):
+                self.values_changed.emit()
+            else:
+                self.layoutAboutToBeChanged.emit()
+                self.layoutChanged.emit()
             return
         last_column = len(Column) - 1
         if len(touched) and touched[0]:

@@ -72,7 +72,7 @@ class LivePanel(QWidget):
         row.setSpacing(0)
         row.addWidget(bar)
         row.addWidget(self.line, 1)
-        self.empty = EmptyState("live", "", "Run")
+        self.empty = EmptyState("live", "")
         self.empty.setObjectName("liveEmpty")
         self.empty.clicked.connect(self.empty_clicked)
         self._grid: HistogramGrid | None = None

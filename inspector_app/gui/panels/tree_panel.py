@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGraphicsOpacityEffect, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from inspector_app.gui.models.tree_model import RowTreeModel
 from inspector_app.gui.panels.tone_label import ToneLabel
+from inspector_app.protocol.changes import difference
 from inspector_app.protocol.table import RowTable
 from widgets.icons import icon
 from widgets.numbers import count_text
 from widgets.theme import GRID
 from widgets.tree_view import LazyTreeView
 
+_GREY = 0.5  # opacity
 _OPENED = 500  # matches whose parents are opened
-_WIDTHS = (30, 17, 15, 9, 8, 12, 10)  # of the columns, in grid units
+_WIDTHS = (30, 18, 14, 15, 7, 11, 9)  # of the columns, in grid units
 
 
 class TreePanel(QWidget):
@@ -25,6 +27,7 @@ class TreePanel(QWidget):
         super().__init__(parent)
         self.setObjectName("treePanel")
         self._model = model
+        self._target = ""
         self._name_width = _WIDTHS[0] * GRID  # as it was fitted; 0 once a person chose one
         self._expanded: list[int] = []  # ids of the rows open before the filter
         self.filter = QLineEdit()
@@ -74,8 +77,15 @@ class TreePanel(QWidget):
         self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.filter.selectAll()
 
-    def show_target(self, table: RowTable, title: str) -> None:
-        """Show the rows of another target, its root open and current."""
+    def show_target(self, table: RowTable, target: str, title: str) -> None:
+        """Show the rows of another target, its root open and current.
+
+        Where the same one was opened again, what is open and selected stays so.
+        """
+        again, self._target = target == self._target, target
+        if again:
+            self._model.apply_change(difference(self._model.table, table))
+            return
         self._expanded = []
         self.filter.clear()
         self._model.set_table(table, title)
@@ -83,6 +93,14 @@ class TreePanel(QWidget):
             root = int(table.ids[0])
             self.view.expand(self._model.index_of(root))
             self.view.select_row(root)
+
+    def set_grey(self, grey: bool) -> None:
+        """Show that the rows are only what is remembered of a model; they can still be read."""
+        effect = None
+        if grey:
+            effect = QGraphicsOpacityEffect(self.view.viewport())
+            effect.setOpacity(_GREY)
+        self.view.viewport().setGraphicsEffect(effect)  # type: ignore[arg-type]
 
     def expand_below(self, rows: list[int], opened: bool) -> None:
         """Open or close rows and all below them."""

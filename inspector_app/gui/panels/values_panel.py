@@ -114,9 +114,10 @@ class ValuesPanel(QWidget):
         self._slow.stop()
         self.measured = found.row
         view = self._histogram_view()
-        self.facts.set_sections(self._detail.path or self._detail.title, [("", _lines(found))])
+        self._pages.setCurrentWidget(self._page)  # first: a hidden text scrolls as it likes
+        lines = [("Statistics of all elements", _lines(found))]
+        self.facts.set_sections(self._detail.path or self._detail.title, lines)
         view.set_histogram(self._detail.path, found.low, found.high, found.counts)
-        self._pages.setCurrentWidget(self._page)
 
     def _histogram_view(self) -> HistogramView:
         """Made on first use: its plotting library would double the start of the program."""
@@ -125,7 +126,7 @@ class ValuesPanel(QWidget):
 
             self._histogram = HistogramView()
             self._histogram.setObjectName("valuesHistogram")
-            self._column.addWidget(self._histogram, 2)
+            self._column.addWidget(self._histogram, 1)
         return self._histogram
 
 
@@ -138,7 +139,10 @@ def _lines(found: Statistics) -> list[FactLine]:
         return FactLine(label, value_text(value), repr(value))
 
     share = f" ({found.zeros / found.count:.1%})" if found.count else ""
-    lines = [
+    infinite = found.positive_infinity + found.negative_infinity
+    lost = f"{count_text(found.nan)} NaN, {count_text(infinite)} infinite"
+    positive, negative = count_text(found.positive_infinity), count_text(found.negative_infinity)
+    return [
         FactLine("Elements", count_text(found.count)),
         measured("Mean", found.mean),
         measured("Deviation", found.deviation),
@@ -146,11 +150,10 @@ def _lines(found: Statistics) -> list[FactLine]:
         measured("Maximum", found.maximum),
         measured("Norm", found.norm),
         FactLine("Zeros", count_text(found.zeros) + share),
+        FactLine(
+            "Not finite",
+            lost,
+            f"+inf {positive}, -inf {negative}",
+            "danger" if found.nan or infinite else "quiet",
+        ),
     ]
-    infinite = found.positive_infinity + found.negative_infinity
-    for label, count, exact in (
-        ("NaN", found.nan, ""),
-        ("Infinite", infinite, f"+inf {found.positive_infinity}, -inf {found.negative_infinity}"),
-    ):
-        lines.append(FactLine(label, count_text(count), exact, "warning" if count else "quiet"))
-    return lines

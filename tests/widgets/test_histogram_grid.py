@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QApplication, QToolTip
+
+from tests.widgets.conftest import count_colour, image_of
+from widgets.histogram_grid import GridSeries, HistogramGrid
+from widgets.theme import LIGHT
+
+
+class Counts:
+    """Counts that know whether they were drawn."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+        self.drawn = 0
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, number):
+        return self.values[number]
+
+    def __array__(self, dtype=None, copy=None):
+        self.drawn += 1
+        return self.values.astype(dtype or np.int64)
+
+
+def feed(grid, key, counts=None, *, nan=0, infinite=0, step=1, note="", low=-1.0, high=1.0):
+    counts = Counts(range(64)) if counts is None else counts
+    grid.update_record(key, low, high, counts, 0.25, 0.5, nan, infinite, step, note)
+    return counts
+
+
+@pytest.fixture
+def grid(qtbot):
+    grid = HistogramGrid()
+    qtbot.addWidget(grid)
+    grid.set_series([GridSeries(key, f"layers.{key}.attention") for key in range(100)])
+    grid.resize(660, 300)
+    grid.show()
+    image_of(grid)
+    return grid
+
+
+def timers(grid):
+    return [timer for timer in grid.findChildren(QTimer) if timer.isActive()]
+
+
+def cell_place(number, width=660):
+    """A point in the plot of one of the first cells, with three columns."""
+    step = (width - 12 - 2 * 8 - 2 * 8) // 3 + 8
+    return QPoint(8 + (number % 3) * step + 100, 8 + (number // 3) * 120 + 60)
+
+
+def test_only_cells_in_sight_are_drawn(grid):
+    counts = [feed(grid, key) for key in range(100)]
+    image_of(grid)
+    drawn = [key for key, one in enumerate(counts) if one.drawn]
+    assert drawn[0] == 0
+    assert drawn == list(range(len(drawn)))
+    assert 6 <= len(drawn) <= 12
+    grid.verticalScrollBar().setValue(grid.verticalScrollBar().maximum())
+    image_of(grid)
+    assert counts[99].drawn
+
+
+def test_between_two_frames_the_latest_wins(grid, qtbot):
+    first, last = feed(grid, 0, step=1), feed(grid, 0, step=2)
+    assert len(timers(grid)) == 1
+    qtbot.waitUntil(lambda: bool(last.drawn))
+    assert not first.drawn
+    qtbot.waitUntil(lambda: not timers(grid))
+
+
+def test_a_hidden_grid_does_nothing_and_catches_up(grid, qtbot):
+    grid.hide()
+    counts = feed(grid, 0)
+    assert not timers(grid)
+    assert not counts.drawn
+    grid.show()
+    qtbot.waitUntil(lambda: bool(counts.drawn))
+
+
+def test_unknown_keys_are_passed_over(grid):
+    feed(grid, 4711)
+    grid.mark_removed(4711)
+    assert not timers(grid)
+
+
+def test_records_of_series_that_stay_are_kept(grid):
+    counts = feed(grid, 7)
+    grid.set_series([GridSeries(7, "layers.7")])
+    image_of(grid)
+    assert counts.drawn
+
+
+def test_nan_and_infinity_are_shown_in_danger(grid):
+    feed(grid, 0)
+    assert count_colour(image_of(grid), LIGHT.danger.name()) == 0
+    feed(grid, 0, nan=3)
+    only_nan = count_colour(image_of(grid), LIGHT.danger.name())
+    feed(grid, 0, nan=3, infinite=2_000)
+    assert count_colour(image_of(grid), LIGHT.danger.name()) > only_nan > 300
+
+
+def test_cells_without_finite_values_or_records_survive(grid):
+    feed(grid, 0, Counts([]), nan=10, low=float("nan"), high=float("nan"))
+    feed(grid, 1, Counts([5]), low=2.0, high=2.0)
+    assert not image_of(grid).isNull()
+
+
+def test_series_may_have_different_numbers_of_bins(grid):
+    few, many = feed(grid, 0, Counts([1, 2])), feed(grid, 1, Counts(range(200)))
+    image_of(grid)
+    assert few.drawn
+    assert many.drawn
+
+
+def test_a_removed_series_is_muted(grid):
+    grid.clearFocus()  # the ring of the current cell is in the same colour
+    feed(grid, 1)
+    assert count_colour(image_of(grid), LIGHT.accent.name()) > 50
+    grid.mark_removed(1)
+    assert count_colour(image_of(grid), LIGHT.accent.name()) == 0
+
+
+def test_a_click_tells_the_key(grid, qtbot):
+    with qtbot.waitSignal(grid.series_clicked) as told:
+        qtbot.mouseClick(grid.viewport(), Qt.MouseButton.LeftButton, pos=cell_place(4))
+    assert told.args == [4]
+    with qtbot.assertNotEmitted(grid.series_clicked):
+        qtbot.mouseClick(grid.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(3, 3))
+
+
+def test_keys_move_scroll_and_click(grid, qtbot):
+    grid.setFocus()
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Up):
+        qtbot.keyClick(grid, key)
+    qtbot.keyClick(grid, Qt.Key.Key_Left)  # already at the first
+    with qtbot.waitSignal(grid.series_clicked) as told:
+        qtbot.keyClick(grid, Qt.Key.Key_Return)
+    assert told.args == [0]
+    qtbot.keyClick(grid, Qt.Key.Key_End)
+    assert grid.verticalScrollBar().value() == grid.verticalScrollBar().maximum()
+    assert "layers.99" in grid.accessibleDescription()
+    with qtbot.waitSignal(grid.series_clicked) as told:
+        qtbot.keyClick(grid, Qt.Key.Key_Space)
+    assert told.args == [99]
+
+
+def test_the_pointer_reads_a_bin(grid, qtbot):
+    feed(grid, 0)
+    before = image_of(grid)
+    qtbot.mouseMove(grid.viewport(), cell_place(0))
+    qtbot.waitUntil(lambda: image_of(grid) != before)
+
+
+def test_the_tooltip_says_all(grid, monkeypatch):
+    said = []
+    monkeypatch.setattr(QToolTip, "showText", lambda place, text, *rest: said.append(text))
+    feed(grid, 0, nan=3, step=1234, note="sampled")
+    place = cell_place(0)
+    event = QHelpEvent(QEvent.Type.ToolTip, place, grid.viewport().mapToGlobal(place))
+    QApplication.sendEvent(grid.viewport(), event)
+    lines = said[0].splitlines()
+    assert lines[0] == "layers.0.attention"
+    assert "step 1,234" in lines
+    assert "3 NaN, 0 infinite" in lines
+    assert lines[-1] == "sampled"
+
+
+def test_columns_follow_the_width(grid):
+    def rows():
+        return grid.verticalScrollBar().maximum()
+
+    three = rows()
+    grid.resize(1_300, 300)
+    assert rows() < three
+    grid.resize(100, 300)
+    assert rows() > three
+    assert not image_of(grid).isNull()
+
+
+def test_logarithmic_heights_are_drawn(grid):
+    feed(grid, 0, Counts([1000, 1, 5, 20]))
+    before = image_of(grid)
+    grid.set_logarithmic(True)
+    assert grid.logarithmic
+    assert image_of(grid) != before
