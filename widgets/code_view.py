@@ -7,14 +7,13 @@ from PySide6.QtGui import QFontMetrics, QGuiApplication, QPainter, QPaintEvent, 
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QPlainTextEdit,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from widgets.elided_label import ElidedLabel
 from widgets.icons import icon
 from widgets.python_colours import PythonColours
 from widgets.theme import GRID, current_theme, mono_font, ui_font
@@ -25,11 +24,8 @@ class CodeView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._title = QLabel()
+        self._title = ElidedLabel()
         self._title.setFont(ui_font(small=True))
-        self._title.setTextFormat(Qt.TextFormat.PlainText)
-        self._title.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._copy = QToolButton()
         self._copy.setIcon(icon("copy", "muted"))
         self._copy.setIconSize(QSize(16, 16))
@@ -52,7 +48,6 @@ class CodeView(QWidget):
     def set_source(self, title: str, text: str, first_line: int) -> None:
         """Show ``text``, whose first line has the number ``first_line``."""
         self._title.setText(title)
-        self._title.setToolTip(title)
         self._copy.setVisible(bool(text))
         self._text.set_text(text, first_line)
 

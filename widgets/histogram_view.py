@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QFont, QFontMetrics, QPalette, QResizeEvent
+from PySide6.QtCore import QEvent
+from PySide6.QtGui import QFont, QPalette
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
-    QSizePolicy,
     QStackedLayout,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from widgets.elided_label import ElidedLabel
 from widgets.empty_state import EmptyState
 from widgets.numbers import count_text, value_text
 from widgets.theme import GRID, current_theme, mono_font, ui_font
@@ -35,24 +34,20 @@ class HistogramView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._full_title = ""
         self._underline = ""
         self._plot: HistogramPlot | None = None
         self.empty = EmptyState("chart", "Select a tensor to see how its values are spread.")
-        self._title = QLabel()
+        self._title = ElidedLabel()
         title_font = mono_font()
         title_font.setWeight(QFont.Weight.Bold)
         self._title.setFont(title_font)
-        self._title.setTextFormat(Qt.TextFormat.PlainText)
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._line = QLabel()
+        self._line = ElidedLabel()
         self._line.setFont(ui_font(small=True))
-        self._line.setTextFormat(Qt.TextFormat.PlainText)
-        self._line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.log_button = QToolButton()
         self.log_button.setText("log")
         self.log_button.setFont(ui_font(small=True))
         self.log_button.setCheckable(True)
+        self.log_button.setProperty("framed", True)  # see the style sheet
         self.log_button.setToolTip("Logarithmic counts: rare values are seen beside a spike")
         self.log_button.toggled.connect(self._set_logarithmic)
         head = QHBoxLayout()
@@ -91,11 +86,11 @@ class HistogramView(QWidget):
             self._plot = HistogramPlot()
             self._plot.bin_hovered.connect(self._read)
             self._column.addWidget(self._plot, 1)
-        self._full_title, self._underline = title, underline
+        self._underline = underline
+        self._title.setText(title)
         self._plot.set_histogram(low, high, counts)
         self._stack.setCurrentWidget(self._page)
         self._say(underline)
-        self._elide()
 
     def clear(self) -> None:
         """Back to the empty state."""
@@ -120,20 +115,6 @@ class HistogramView(QWidget):
 
     def _say(self, words: str) -> None:
         self._line.setText(words or " ")
-
-    def _elide(self) -> None:
-        metrics = QFontMetrics(self._title.font())
-        shown = metrics.elidedText(
-            self._full_title, Qt.TextElideMode.ElideMiddle, self._title.width()
-        )
-        self._title.setText(shown)
-        self._title.setToolTip(self._full_title if shown != self._full_title else "")
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Fit the title."""
-        super().resizeEvent(event)
-        self._column.activate()
-        self._elide()
 
     def changeEvent(self, event: QEvent) -> None:
         """Take the colours of another theme."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QToolButton, QWidget
 
 from widgets import icons
+from widgets.elided_label import ElidedLabel
 from widgets.theme import GRID
 
 PATIENCE = 300  # milliseconds before a job is worth a word
@@ -36,9 +36,7 @@ class JobPanel(QWidget):
         super().__init__(parent)
         self._jobs: dict[int, _Job] = {}
         self._shown = QWidget()
-        self._label = QLabel()
-        self._label.setTextFormat(Qt.TextFormat.PlainText)
-        self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._label = ElidedLabel()
         self._label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
@@ -49,7 +47,7 @@ class JobPanel(QWidget):
         self._cancel.setToolTip("Cancel this job")
         self._cancel.setAccessibleName("Cancel")
         self._cancel.clicked.connect(self._ask_cancel)
-        inner = self._inner = QHBoxLayout(self._shown)
+        inner = QHBoxLayout(self._shown)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(GRID)
         inner.addWidget(self._label, 1)
@@ -106,9 +104,8 @@ class JobPanel(QWidget):
         """Show the running jobs without waiting."""
         if self._jobs:
             self._patience.stop()
-            self._shown.show()
-            self._inner.activate()
             self._refresh()
+            self._shown.show()
 
     def _newest(self) -> tuple[int, _Job]:
         job_id = next(reversed(self._jobs))
@@ -119,22 +116,12 @@ class JobPanel(QWidget):
         self._cancel.setEnabled(not job.cancelled)
         more = f" (+{len(self._jobs) - 1} more)" if len(self._jobs) > 1 else ""
         words = f"Cancelling: {job.label}" if job.cancelled else job.label
-        metrics = self._label.fontMetrics()
-        room = self._label.width() - metrics.horizontalAdvance(more)
-        shown = metrics.elidedText(words, Qt.TextElideMode.ElideMiddle, room)
-        self._label.setText(f"{shown}{more}")
-        self._label.setToolTip("\n".join(one.label for one in self._jobs.values()))
+        self._label.setText(words + more)
         if job.total > 0:
             self._bar.setRange(0, _STEPS)
             self._bar.setValue(min(_STEPS, job.done * _STEPS // job.total))
         else:
             self._bar.setRange(0, 0)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Fit the label."""
-        super().resizeEvent(event)
-        if self.showing:
-            self._refresh()
 
     def _ask_cancel(self) -> None:
         """Ask once; the job ends when the other side says so."""

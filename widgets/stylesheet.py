@@ -28,6 +28,7 @@ QToolBar { icon-size: 18px; }
 QToolBar::handle { image: none; width: 0; }
 QToolBar::separator { width: 1px; background: $border; margin: 4px 6px; }
 QToolButton { border: 1px solid transparent; border-radius: 4px; padding: 4px 6px; }
+QToolButton[framed="true"] { border-color: $border; }
 QToolButton:hover { background: $hover; }
 QToolButton:pressed, QToolButton:checked { background: $selection; }
 QToolButton:focus { border-color: $accent; }
@@ -47,6 +48,13 @@ QLineEdit { background: $base; border: 1px solid $border; border-radius: 4px;
     padding: 3px 6px; min-height: 18px; selection-background-color: $marked; }
 QLineEdit:focus { border-color: $accent; }
 QLineEdit:disabled { color: $disabled; background: $window; }
+
+QRadioButton { spacing: 8px; }
+QRadioButton::indicator { width: 12px; height: 12px; border: 1px solid $muted; border-radius: 7px;
+    background: $base; }
+QRadioButton::indicator:checked { width: 6px; height: 6px; border: 4px solid $accent; }
+QRadioButton::indicator:focus { border-color: $accent; }
+QRadioButton::indicator:disabled { border-color: $border; background: $window; }
 
 QHeaderView { background: $window; }
 QHeaderView::section { background: $window; color: $muted; border: 0;

@@ -33,7 +33,7 @@ from inspector_app.backend.states import StateDict, StateSource
 from inspector_app.backend.statistics import measure
 from inspector_app.backend.tree import Tree, build_tree, totals
 from inspector_app.protocol import messages as m
-from inspector_app.protocol.changes import RowsChange, difference
+from inspector_app.protocol.changes import RowsChange, change_of_rows, difference
 from inspector_app.protocol.errors import Cancelled, ModelError, RefusedError, RequestError
 from inspector_app.protocol.schemes import scheme_text
 from inspector_app.protocol.table import Flag, Int32, Role
@@ -283,13 +283,15 @@ class Session:
             job.check()
             job.progress(index, len(wanted), "Replaying edits")
             selection = m.Selection(patterns=entry.patterns)
+            before_it = self._journal.history
             if entry.kind == "initialize":
                 if entry.scheme is None:
                     raise RequestError(f"“{entry.title}” names no scheme and cannot be replayed.")
                 edited = self.initialize(selection, entry.scheme, seed=entry.seed, job=job)
             else:
                 edited = self.freeze(selection, entry.kind == "freeze", job=job)
-            touched = edited.history[-1].touched
+            again = len(edited.history) > len(before_it)
+            touched = edited.history[-1].touched if again else 0
             if touched != entry.touched:
                 notes.append(
                     f"“{entry.title}” changed {touched:,} tensors now, {entry.touched:,} before"
@@ -306,7 +308,8 @@ class Session:
     def _carried_out(
         self, edit: freezing.FreezeEdit | initialization.InitializeEdit, entry: m.JournalEntry
     ) -> m.Edited:
-        self._journal.append(edit, entry)
+        if edit.touched:  # what was so already is not an edit
+            self._journal.append(edit, entry)
         return self._edited(edit, refused=edit.refused, notes=edit.notes)
 
     def _edited(
@@ -323,6 +326,8 @@ class Session:
             known = edit.rows[np.isin(edit.rows, self._tree.table.ids)]
             positions = self._tree.table.positions(known)
             self._tree, change = freezing.refreshed(self._tree, positions)
+            if change.empty:  # new values show in no column, yet these are the rows that changed
+                change = change_of_rows(self._tree.table, positions)
         return m.Edited(
             change=change,
             totals=self._totals(),

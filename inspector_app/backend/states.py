@@ -99,8 +99,10 @@ def describe_value(value: Any) -> Spec:
 def _spelled_out(tensor: torch.Tensor) -> Bytes:
     """A contiguous piece as bytes, without a copy where memory already holds just these bytes."""
     tensor = tensor.resolve_conj().resolve_neg().contiguous().cpu()
-    flat: Bytes = tensor.reshape(-1).view(torch.uint8).numpy()
-    return flat
+    # A single element may have any stride and still count as contiguous.
+    flat = tensor.as_strided((tensor.numel(),), (1,))
+    array: Bytes = flat.view(torch.uint8).numpy()
+    return array
 
 
 def tensor_blocks(tensor: torch.Tensor) -> Iterator[Bytes]:

@@ -22,7 +22,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from inspector_app.protocol.table import Int32, Int64
 
-_BATCH = 64
+_BATCH = 512
 _PLAIN = frozenset((Tensor, nn.Parameter))
 _BASE: Any = torch._C.TensorBase
 _DTYPE, _DEVICE = _BASE.dtype.__get__, _BASE.device.__get__
@@ -193,9 +193,7 @@ class _Reader:
             if columns is not None:
                 return columns
         rows = zip(*map(self._slow, batch), strict=True)
-        return tuple(
-            np.asarray(values, kind) for values, kind in zip(rows, _COLUMNS, strict=True)
-        )
+        return tuple(np.asarray(values, kind) for values, kind in zip(rows, _COLUMNS, strict=True))
 
     def _fast(self, batch: Sequence[Tensor]) -> tuple[NDArray[Any], ...] | None:
         """The columns of dense tensors on one device; None where one is of another kind."""

@@ -209,16 +209,37 @@ class _ClassCodes(dict[type, int]):
         return code
 
 
-class _ModuleClasses(dict[type, "tuple[int, bool] | None"]):
-    """Of module classes their shifted index and whether they are a user's; None for others."""
+class _ModuleClass:
+    """What the walk knows of a class of modules."""
+
+    __slots__ = ("code", "extras", "is_users", "keys")
+
+    def __init__(self, code: int, is_users: bool) -> None:
+        self.code = code
+        self.is_users = is_users
+        # Of the instance met last: most have the same attributes as the one before.
+        self.keys: frozenset[str] = frozenset()
+        self.extras: tuple[str, ...] = ()  # keys that are not STANDARD, in order
+
+    def learn(self, own: dict[str, Any]) -> None:
+        """Remember the attributes of an instance."""
+        keys = tuple(own)
+        self.keys = frozenset(keys)
+        self.extras = tuple(key for key in keys if key not in STANDARD)
+
+
+class _ModuleClasses(dict[type, _ModuleClass | None]):
+    """Classes of modules, learnt once each; None for all other classes."""
 
     def __init__(self, codes: _ClassCodes) -> None:
         super().__init__()
         self._codes = codes
 
-    def __missing__(self, cls: type) -> tuple[int, bool] | None:
+    def __missing__(self, cls: type) -> _ModuleClass | None:
         is_module = issubclass(cls, nn.Module)
-        self[cls] = found = (self._codes[cls], not is_of_torch(cls)) if is_module else None
+        self[cls] = found = (
+            _ModuleClass(self._codes[cls], not is_of_torch(cls)) if is_module else None
+        )
         return found
 
 
@@ -226,7 +247,9 @@ def _registered(module: nn.Module, own: dict[str, Any]) -> tuple[dict[Any, Any],
     """Parameters, buffers and modules of a module where they are not three plain dicts."""
     traced = own.get("_actual_script_module")
     source = instance_dict(traced) if issubclass(type(traced), nn.Module) else own
-    return tuple(dict(items_of(source.get(held))) for held in ("_parameters", "_buffers", "_modules"))
+    return tuple(
+        dict(items_of(source.get(held))) for held in ("_parameters", "_buffers", "_modules")
+    )
 
 
 def walk(root: nn.Module) -> Walk:
@@ -242,7 +265,6 @@ def walk(root: nn.Module) -> Walk:
     kinds, class_codes = _Kinds(), _ClassCodes(rows.classes)
     module_classes = _ModuleClasses(class_codes)
     containers = _Containers(kinds)
-    layouts: dict[tuple[str, ...], tuple[str, ...]] = {}  # keys of a __dict__ -> not standard ones
     seen: dict[int, int] = {}  # id of a module or container -> _IN_MODEL where seen registered
     opened: set[int] = set()  # ids of those that have rows on the stack: only they can nest
     repeated = 0
@@ -299,7 +321,7 @@ def walk(root: nn.Module) -> Walk:
                 stack.append((iter(held), position, _ATTRIBUTE | _ITEM | again))
                 break
 
-            class_code, users = found
+            users = found.is_users
             in_model = code & _IN_MODEL
             if identity in seen:
                 again = met_again(value, parent, in_model)
@@ -309,7 +331,7 @@ def walk(root: nn.Module) -> Walk:
             add_name(name)
             add_object(value)
             add_parent(parent)
-            add_code(code | class_code | again)
+            add_code(code | found.code | again)
             if not in_model:
                 rows.unregistered.append(position)
             if again & _REFERENCE:
@@ -352,12 +374,10 @@ def walk(root: nn.Module) -> Walk:
 
             # Registered modules come first, then plain attributes, so that what is registered
             # shows before its aliases.
-            layout = tuple(own)
-            extras = layouts.get(layout)
-            if extras is None:
-                extras = layouts[layout] = tuple(key for key in layout if key not in STANDARD)
+            if own.keys() != found.keys:
+                found.learn(own)
             attributes = []
-            for name in extras:
+            for name in found.extras:
                 held_value = own.get(name)
                 kind = kinds[type(held_value)]
                 if kind == OTHER or (kind <= NUMBER and not users):

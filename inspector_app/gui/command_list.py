@@ -186,8 +186,8 @@ _MODULE = "Select a module first: only modules can be watched."
 class Situation:
     """What decides which commands can be carried out."""
 
-    state: str = "closed"  # of the session
     is_open: bool = False
+    is_lost: bool = False  # the target has no process
     disabled: dict[str, str] = field(default_factory=dict)  # operation -> reason, of the target
     selected: int = 0
     selected_modules: int = 0
@@ -202,7 +202,7 @@ class Situation:
 def reasons(now: Situation) -> dict[str, str]:
     """Why each command cannot be carried out; "" where it can."""
     gone = "" if now.is_open else "Nothing is open."
-    lost = gone or (_LOST if now.state == "lost" else "")
+    lost = gone or (_LOST if now.is_lost else "")
     none = lost or ("" if now.selected else "Select rows of the tree first.")
 
     def refused(operation: str, before: str) -> str:

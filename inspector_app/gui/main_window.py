@@ -17,6 +17,7 @@ from PySide6.QtGui import (
     QGuiApplication,
 )
 from PySide6.QtWidgets import (
+    QDialog,
     QGridLayout,
     QMainWindow,
     QSplitter,
@@ -130,8 +131,10 @@ class MainWindow(QMainWindow):
             "view.collapse": lambda: self.tree_panel.expand_below(self.selected.rows, False),
             "view.live": _of_its_dock,
             "view.history": _of_its_dock,
-            "help.shortcuts": self._show_shortcuts,
-            "help.about": self._show_about,
+            "help.shortcuts": lambda: self._show_dialog(
+                ShortcutsDialog(self.registry.shortcuts(), self)
+            ),
+            "help.about": lambda: self._show_dialog(AboutDialog(self)),
         }
         for command in COMMANDS:
             self.registry.register(command, run[command.id])
@@ -195,7 +198,7 @@ class MainWindow(QMainWindow):
         self.totals = TotalsLine()
         self.worker_state = WorkerState()
         self.jobs.setObjectName("jobs")
-        self.jobs.setMinimumWidth(28 * GRID)
+        self.jobs.setMinimumWidth(36 * GRID)
         self.notices.setObjectName("notices")
         status = self.statusBar()
         status.setSizeGripEnabled(False)
@@ -274,7 +277,7 @@ class MainWindow(QMainWindow):
 
     def _state_changed(self, state: str) -> None:
         self.worker_state.show_state(state)
-        self.tree_panel.set_grey(state == "lost")
+        self.tree_panel.set_grey(self._is_lost)
         self._update_commands()
 
     # -- the selection -------------------------------------------------------------------------
@@ -303,13 +306,19 @@ class MainWindow(QMainWindow):
 
     # -- commands ------------------------------------------------------------------------------
 
+    @property
+    def _is_lost(self) -> bool:
+        """Whether the open target has no process, though one may be on its way."""
+        state = self.session.state
+        return state == "lost" or (state == "starting" and not self.session.process_id)
+
     def _situation(self) -> Situation:
         target = self.session.target
         rows = self.selected.rows
         entries = [entry for entry in self.history_model.entries if entry.done]
         stuck = bool(entries) and not entries[-1].undoable
         return Situation(
-            state=self.session.state,
+            is_lost=self._is_lost,
             is_open=target is not None,
             disabled=target.disabled if target is not None else {},
             selected=len(rows),
@@ -339,15 +348,9 @@ class MainWindow(QMainWindow):
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(view.viewport().mapToGlobal(place))
 
-    def _show_shortcuts(self) -> None:
-        dialog = ShortcutsDialog(self.registry.shortcuts(), self)
+    def _show_dialog(self, dialog: QDialog) -> None:
         dialog.finished.connect(dialog.deleteLater)
         dialog.show()
-
-    def _show_about(self) -> None:
-        dialog = AboutDialog(self)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
 
     def tell(self, text: str, tone: str = "info", detail: str = "") -> None:
         """Say something in the notice bar."""

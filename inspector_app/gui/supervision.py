@@ -21,7 +21,7 @@ class Supervision(QObject):
         super().__init__(window)
         self._session = session
         self._notices = notices
-        self._cancelled: set[int] = set()  # jobs a person asked to stop
+        self._jobs: set[int] = set()  # under way and known to the person
         self.output = OutputDialog(window)
         session.output.connect(self.output.append)
         session.lost.connect(self._lost)
@@ -30,13 +30,9 @@ class Supervision(QObject):
         session.job_started.connect(jobs.start)
         session.job_progress.connect(jobs.update_job)
         session.job_ended.connect(jobs.finish)
-        session.job_ended.connect(self._cancelled.discard)
-        jobs.cancel_requested.connect(self.cancel)
-
-    def cancel(self, job: int) -> None:
-        """A person wants a job to stop."""
-        self._cancelled.add(job)
-        self._session.cancel(job)
+        session.job_started.connect(lambda job, _: self._jobs.add(job))
+        session.job_ended.connect(self._jobs.discard)
+        jobs.cancel_requested.connect(session.cancel)
 
     def restart(self) -> None:
         """Open the same target in a new process and carry out the edits again."""
@@ -68,8 +64,8 @@ class Supervision(QObject):
         self._notices.show_notice(text, "good")
 
     def _stuck(self, job: int) -> None:
-        if job not in self._cancelled:
-            return
+        if job not in self._jobs:
+            return  # a question nobody waits for any more, such as a preview
         self._notices.show_notice(
             "The model's own code is running and does not stop. Its process can be ended; the "
             "edits are kept and can be replayed.",

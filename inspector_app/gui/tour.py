@@ -17,6 +17,7 @@ from inspector_app.gui.live import modules_of
 from inspector_app.gui.main_window import MainWindow
 from inspector_app.gui.panels.export_dialog import ExportDialog
 from inspector_app.gui.settings import Settings
+from inspector_app.protocol.errors import Cancelled, InspectorError
 from inspector_app.protocol.messages import Exported, Scheme, Selection
 from inspector_app.protocol.sums import SubtreeSums
 from widgets.theme import ThemeManager
@@ -65,12 +66,17 @@ class Tour(QObject):
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
         self._error = ""
-        window.session.open_failed.connect(lambda error: self._fail(error.sentence))
+        window.session.answered.connect(self._answered)
         window.session.lost.connect(lambda sentence, detail: self._fail(f"{sentence}\n{detail}"))
 
     def start(self) -> None:
         """Begin."""
         self._timer.start()
+
+    def _answered(self, request: object, outcome: object) -> None:
+        """A request that was refused or failed ends the tour; one given up does not."""
+        if isinstance(outcome, InspectorError) and not isinstance(outcome, Cancelled):
+            self._fail(outcome.sentence)
 
     def _look(self) -> None:
         self._waited += _LOOK

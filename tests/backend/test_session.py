@@ -240,7 +240,22 @@ def test_replay_tells_what_differs(session):
     history = session.freeze(everything()).history
     session.open("sample:mlp")
     session.freeze(everything("hidden"))
-    assert "4 before" in session.replay(history).notes[0]
+    assert "changed 2 tensors now, 4 before" in session.replay(history).notes[0]
+
+
+def test_what_is_so_already_is_no_edit(session):
+    session.open("sample:mlp")
+    session.freeze(everything())
+    again = session.freeze(everything("hidden"))
+    assert again.change.empty
+    assert len(again.history) == 1
+
+
+def test_new_values_tell_their_rows(session):
+    opened = session.open("sample:language_model")
+    edited = session.initialize(everything("head"), m.Scheme(name="zeros_"))
+    rows = {opened.table.paths[opened.table.position(row)] for row in edited.change.changed.ids}
+    assert rows == {"head.weight", "tokens.weight"}
 
 
 def test_run_until_cancelled_is_no_error(session):

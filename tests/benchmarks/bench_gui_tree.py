@@ -71,7 +71,7 @@ def main() -> None:
     def show() -> None:
         model.set_table(table, "large")
         view.expand(model.index_of(0))
-        view.grab()
+        application.processEvents()
 
     def anew() -> None:
         model.set_filter("")
@@ -83,7 +83,6 @@ def main() -> None:
         def both() -> None:
             step()
             application.processEvents()
-            view.grab()
 
         return both
 

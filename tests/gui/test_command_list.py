@@ -37,7 +37,7 @@ def test_nothing_but_opening_can_be_done_at_first():
 
 
 def open_model(**more) -> dict[str, str]:
-    return reasons(Situation(state="ready", is_open=True, **more))
+    return reasons(Situation(is_open=True, **more))
 
 
 def test_a_selection_can_be_edited_and_modules_watched():
@@ -63,7 +63,7 @@ def test_a_running_model_can_only_be_stopped():
 
 
 def test_a_lost_worker_leaves_the_restart():
-    blocked = reasons(Situation(state="lost", is_open=True, selected=1, selected_modules=1))
+    blocked = reasons(Situation(is_lost=True, is_open=True, selected=1, selected_modules=1))
     assert not blocked["model.restart"]
     for name in ("edit.freeze", "file.export", "model.run_once", "edit.undo"):
         assert "restart" in blocked[name]

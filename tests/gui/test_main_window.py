@@ -22,6 +22,7 @@ from inspector_app.protocol.messages import (
     Run,
     Selection,
     Undo,
+    Verify,
     Watch,
 )
 from inspector_app.protocol.table import Flag
@@ -247,7 +248,9 @@ def test_a_model_that_raises_is_told_in_place(qtbot, opened):
 def test_a_checkpoint_says_in_place_why_nothing_runs(qtbot, window):
     reason = "A bare checkpoint has nothing to run."
     window.session.backend.kind = "checkpoint"
-    window.session.backend.disabled = dict.fromkeys(("freeze", "initialize", "watch", "run"), reason)
+    window.session.backend.disabled = dict.fromkeys(
+        ("freeze", "initialize", "watch", "run"), reason
+    )
     window.open("weights.safetensors")
     qtbot.waitUntil(lambda: window.session.target is not None)
     settle(qtbot, window)
@@ -278,6 +281,14 @@ def test_export_from_the_menu(qtbot, opened, tmp_path):
     dialog.close()
 
 
+def test_a_file_is_verified_against_the_open_model(qtbot, opened):
+    dialog = opened.files.verify("out.safetensors")
+    qtbot.waitUntil(lambda: dialog.list.topLevelItemCount() > 0)
+    assert asked(opened, Verify)[-1].against == "."
+    assert dialog.summary.tone == "good"
+    dialog.close()
+
+
 # -- the worker ------------------------------------------------------------------------------------
 
 
@@ -295,6 +306,7 @@ def test_the_window_outlives_its_worker_and_replays(qtbot, opened):
     assert is_frozen(opened, 5)
     assert opened.history_model.rowCount() == 1
     assert opened.notices.tone == "good"
+    assert opened.detail_panel.facts.isVisible()
     assert opened.registry.action("edit.freeze").isEnabled()
 
 

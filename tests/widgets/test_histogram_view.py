@@ -3,6 +3,7 @@ import pytest
 from PySide6.QtCore import QPoint
 
 from tests.widgets.conftest import count_colour, image_of
+from widgets.elided_label import ElidedLabel
 from widgets.histogram_view import HistogramView
 from widgets.theme import DARK, LIGHT
 
@@ -64,7 +65,7 @@ def test_the_logarithm_is_a_different_picture(view):
 def test_the_pointer_reads_bin_and_count(view, qtbot):
     view.set_histogram("one bin", 2.0, 4.0, np.array([1234]), underline="all elements")
     image_of(view)
-    words = [label.text() for label in view.findChildren(type(view._line))]
+    words = [label.text() for label in view.findChildren(ElidedLabel)]
     assert "all elements" in words
     view._plot._hover(view._plot._view.getViewBox().sceneBoundingRect().center())
     assert view._line.text() == "2 … 4:  1,234 elements"
@@ -75,7 +76,8 @@ def test_the_pointer_reads_bin_and_count(view, qtbot):
 def test_a_long_title_loses_its_middle(view):
     title = "encoder." * 30 + "weight"
     view.set_histogram(title, 0.0, 1.0, np.array([1]))
-    shown = view._title.text()
+    image_of(view)
+    shown = view._title.shown_text()
     assert shown.startswith("encoder")
     assert shown.endswith("weight")
     assert "…" in shown

@@ -1,6 +1,7 @@
 import pytest
 from PySide6.QtWidgets import QLabel, QProgressBar, QToolButton
 
+from widgets.elided_label import ElidedLabel
 from widgets.job_panel import PATIENCE, JobPanel
 
 
@@ -72,7 +73,7 @@ def test_cancel_is_asked_once_for_the_job_shown(panel, qtbot):
 def test_a_long_label_loses_its_middle(panel):
     panel.start(1, "Comparing " + "encoder." * 30 + "weight")
     panel.show_now()
-    text = panel.findChild(QLabel).text()
+    text = panel.findChild(ElidedLabel).shown_text()
     assert text.startswith("Comparing")
     assert text.endswith("weight")
     assert "…" in text

@@ -39,6 +39,9 @@ HEADERS = {
     Column.BYTES: ("Bytes", "Bytes stored by a tensor, or by all below; tied ones count once"),
 }
 
+_TENSOR = int(Flag.TENSOR)  # plain numbers: every cell that is painted asks
+_MODULE = int(Role.MODULE)
+
 _BADGES = {
     Role.MODULE: Badge("M", "module"),
     Role.PARAMETER: Badge("P", "parameter"),
@@ -65,15 +68,17 @@ class Cells:
         self.table = table
         self.title = title
         self.sums = SubtreeSums(table)
+        self._texts: dict[tuple[int, int], str] = {}
 
     def is_tensor(self, position: int) -> bool:
         """Whether the row has a shape and data of its own."""
-        return self.table.has(position, Flag.TENSOR)
+        return bool(int(self.table.flags[position]) & _TENSOR)
 
     def sums_up(self, position: int) -> bool:
         """Whether the row speaks of all below it."""
+        table = self.table
         return not self.is_tensor(position) and (
-            self.table.role[position] == Role.MODULE or self.table.end[position] > position + 1
+            int(table.role[position]) == _MODULE or int(table.end[position]) > position + 1
         )
 
     def name(self, position: int) -> str:
@@ -81,7 +86,13 @@ class Cells:
         return self.table.name(position) if position else self.title
 
     def text(self, position: int, column: int) -> str:
-        """What a cell shows."""
+        """What a cell shows; made once, since a cell is painted again and again."""
+        text = self._texts.get((position, column))
+        if text is None:
+            text = self._texts[position, column] = self._make_text(position, column)
+        return text
+
+    def _make_text(self, position: int, column: int) -> str:
         table = self.table
         if column == Column.NAME:
             return self.name(position)

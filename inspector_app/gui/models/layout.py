@@ -69,6 +69,8 @@ class Layout:
         at = at[at > 0]
         if not len(at):
             return []
+        if np.count_nonzero(np.bincount(self._parent[at])) > most:
+            return None
         # Brothers need not be neighbours in preorder: bring them together first.
         at = at[np.argsort(self._parent[at], kind="stable")]
         parents, ranks = self._parent[at], self._ranks[at]

@@ -159,7 +159,7 @@ class RowTreeModel(QAbstractItemModel):
         touched[new.positions(change.changed.ids)] = True
         one_by_one = True
         if not change.structural:
-            self._set_cells(cells)
+            self._cells = cells
         elif old.ids[0] in change.removed:
             self.set_table(new, self.title)
             return

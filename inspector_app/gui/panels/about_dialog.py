@@ -11,7 +11,7 @@ from widgets.theme import GRID
 
 
 class AboutDialog(QDialog):
-    """Modal."""
+    """Modeless."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

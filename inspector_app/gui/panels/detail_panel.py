@@ -13,8 +13,7 @@ from widgets.empty_state import EmptyState
 from widgets.facts_view import FactLine, FactsView
 
 _NO_ROW = "Select a row of the tree to see all about it."
-_NO_SOURCE = "Select a module to read the source of its class."
-_SOURCE_GONE = "The source of this class cannot be read."
+_NO_SOURCE = "Select a module whose class is written in a file to read its source here."
 
 
 class DetailPanel(QWidget):
@@ -98,8 +97,6 @@ class DetailPanel(QWidget):
             self.source.set_source(f"{source.file}:{source.line}", source.text, source.line)
             self._source_pages.setCurrentIndex(1)
         else:
-            tensor = bool(detail.registration)
-            self.source_empty.set_sentence(_NO_SOURCE if tensor else _SOURCE_GONE)
             self._source_pages.setCurrentIndex(0)
         self.values.show_row(detail)
 

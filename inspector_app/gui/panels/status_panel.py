@@ -94,7 +94,7 @@ class WorkerState(ToneLabel):
         self.setObjectName("workerState")
         self.setAccessibleName("State of the model's process")
         self.setContentsMargins(GRID, 0, GRID, 0)
-        self.setMinimumWidth(17 * GRID)
+        self.setMinimumWidth(15 * GRID)
         self.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
     def show_state(self, state: str) -> None:

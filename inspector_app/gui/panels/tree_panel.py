@@ -85,6 +85,7 @@ class TreePanel(QWidget):
         again, self._target = target == self._target, target
         if again:
             self._model.apply_change(difference(self._model.table, table))
+            self.view.current_row_changed.emit(self.view.current_row())
             return
         self._expanded = []
         self.filter.clear()

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from widgets.histogram_view import HistogramView
 
 _PATIENCE = 200  # milliseconds
-_NO_TENSOR = "Select a parameter, a buffer or another tensor to see its values."
-_NO_VALUES = "This tensor holds no values that can be measured."
+_NO_VALUES = "Select a parameter, a buffer or another tensor that holds values to see them here."
 
 
 class ValuesPanel(QWidget):
@@ -38,7 +37,7 @@ class ValuesPanel(QWidget):
         self._asked: tuple[int, int] | None = None  # request, row
         self.measured: int | None = None  # row whose statistics are shown
         self._histogram: HistogramView | None = None
-        self.empty = EmptyState("chart", _NO_TENSOR)
+        self.empty = EmptyState("chart", _NO_VALUES)
         self.facts = FactsView()
         self.facts.setObjectName("valuesFacts")
         self._page = QWidget()
@@ -56,8 +55,7 @@ class ValuesPanel(QWidget):
         self._detail = detail
         self.measured = None
         if detail is None or not detail.has_values:
-            tensor = detail is not None and detail.source is None and detail.registration
-            self._say(_NO_VALUES if tensor else _NO_TENSOR)
+            self._say(_NO_VALUES)
         elif self.isVisible():
             self._measure()
 

@@ -1,0 +1,449 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import orthogonal, weight_norm
+
+from inspector_app.backend import initialization
+from inspector_app.backend.freezing import freeze
+from inspector_app.backend.initialization import initialize, plan_initialize
+from inspector_app.backend.journal import Journal
+from inspector_app.backend.snapshots import SnapshotStore
+from inspector_app.protocol.errors import Cancelled, RefusedError, RequestError
+from inspector_app.protocol.messages import JournalEntry, Scheme
+from inspector_app.protocol.schemes import parse_scheme
+from tests.backend.edit_models import Mixed, at, everything, paths, raw, state, tree_of
+
+
+@pytest.fixture
+def store():
+    store = SnapshotStore()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def model():
+    return Mixed()
+
+
+def run(model, paths_, text, store, seed=0):
+    tree = tree_of(model)
+    rows = at(tree, *paths_) if paths_ else everything(tree)
+    return initialize(tree, rows, parse_scheme(text), seed, store)
+
+
+def refused(told):
+    return {path: one.reason for one in told.refused for path in one.examples}
+
+
+def plan(model, text, store, *paths_):
+    tree = tree_of(model)
+    rows = at(tree, *paths_) if paths_ else everything(tree)
+    return plan_initialize(tree, rows, parse_scheme(text), "", store)
+
+
+def global_state():
+    numpy_state = np.random.get_state()
+    return (
+        torch.get_rng_state().tolist(),
+        random.getstate(),
+        (numpy_state[0], numpy_state[1].tolist(), *numpy_state[2:]),
+    )
+
+
+SCHEMES = ["kaiming_uniform_(mode=fan_out)", "xavier_uniform_(2)", "normal_(1, 0.1)", "zeros_"]
+
+
+class TestValues:
+    @pytest.mark.parametrize("text", SCHEMES)
+    @pytest.mark.parametrize(
+        "dtype",
+        [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64],
+        ids=str,
+    )
+    @pytest.mark.parametrize("layout", ["contiguous", "transposed", "columns"])
+    def test_are_those_of_torch_after_the_same_seed(self, text, dtype, layout, store):
+        def build():
+            values = torch.ones(24, 40, dtype=dtype)
+            views = {"contiguous": values, "transposed": values.t(), "columns": values[:, ::2]}
+            layer = nn.Module()
+            layer.first = nn.Parameter(views[layout])
+            layer.second = nn.Parameter(torch.ones(9, 7, dtype=dtype))
+            return layer
+
+        ours, theirs = build(), build()
+        run(ours, [], text, store, seed=7)
+        scheme = parse_scheme(text)
+        with torch.random.fork_rng():
+            torch.manual_seed(7)
+            for tensor in theirs.parameters():
+                getattr(nn.init, scheme.name)(tensor, **scheme.arguments)
+        assert raw(ours.first) == raw(theirs.first)
+        assert raw(ours.second) == raw(theirs.second)
+
+    def test_of_a_conjugated_view_are_those_of_torch(self, store):
+        ours, theirs = nn.Module(), nn.Module()
+        for layer in (ours, theirs):
+            layer.wave = nn.Parameter(torch.ones(5, 8, dtype=torch.complex64).conj())
+        run(ours, [], "normal_", store, seed=3)
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            nn.init.normal_(theirs.wave)
+        assert torch.equal(ours.wave, theirs.wave)
+
+    def test_depend_on_the_seed_only(self, store):
+        values = []
+        for seed, noise in ((1, 5), (1, 6), (2, 5)):
+            torch.manual_seed(noise)
+            layer = nn.Linear(4, 4)
+            run(layer, [], "normal_", store, seed=seed)
+            values.append(raw(layer.weight))
+        assert values[0] == values[1] != values[2]
+
+    def test_of_any_seed_never_touch_the_global_random_state(self, model, store):
+        before = global_state()
+        for text in ["normal_", "xavier_uniform_", "reset_parameters"]:
+            plan(model, text, store)
+            run(model, [], text, store, seed=11).undo()
+        assert global_state() == before
+
+    def test_count_as_a_change_for_autograd(self, store):
+        layer = nn.Linear(3, 3)
+        loss = layer(torch.ones(1, 3, requires_grad=True)).sum()
+        run(layer, [], "normal_", store)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()
+
+    def test_that_overflow_are_refused_and_nothing_changes(self, model, store):
+        before = state(model)
+        with pytest.raises(RefusedError, match="float16 cannot hold") as error:
+            run(model, ["embed", "float16"], "normal_(std=100000)", store)
+        assert "float16" in error.value.sentence
+        assert state(model) == before
+
+    def test_keep_flags_objects_and_gradients(self, model, store):
+        model.float16.requires_grad_(False)
+        model.wave.grad = torch.ones_like(model.wave)
+        before = state(model)
+        run(model, [], "zeros_", store)
+        after = state(model)
+        assert {n: (v[0], v[1], v[3]) for n, v in after.items()} == {
+            n: (v[0], v[1], v[3]) for n, v in before.items()
+        }
+
+    def test_of_an_lstm_reach_its_flat_weights(self, store):
+        layer = nn.LSTM(3, 4)
+        run(layer, [], "zeros_", store)
+        assert not layer(torch.ones(2, 1, 3))[0].any()
+
+
+class TestWhatIsWritten:
+    def test_the_plan_is_what_happens(self, model, store):
+        told = plan(model, "normal_", store)
+        before = state(model)
+        edit = run(model, [], "normal_", store)
+        changed = {name for name, value in state(model).items() if value[2] != before[name][2]}
+        assert set(paths(tree_of(model), told.changes)) == changed
+        assert sorted(edit.rows) == sorted(told.changes)
+        assert (told.tensors, told.notes, told.refused) == (edit.touched, edit.notes, edit.refused)
+        assert told.undoable
+
+    def test_planning_changes_nothing(self, model, store):
+        before = state(model)
+        for text in [*SCHEMES, "reset_parameters"]:
+            plan(model, text, store)
+        assert state(model) == before
+
+    def test_the_padding_row_stays(self, model, store):
+        told = plan(model, "normal_", store, "head")  # tied to an embedding
+        assert "the padding row keeps its values: head.weight" in told.notes
+        with torch.no_grad():
+            model.embed.weight[1] = 3.0
+        before = model.embed.weight.detach().clone()
+        run(model, ["head"], "normal_", store)
+        assert torch.equal(model.head.weight[1], before[1])
+        assert (model.head.weight[[0, 2, 3, 4, 5]] != before[[0, 2, 3, 4, 5]]).all()
+
+    def test_a_tied_tensor_is_written_once_and_all_names_told(self, model, store):
+        told = plan(model, "normal_", store, "embed", "head")
+        assert told.tensors == 1
+        assert "tied: embed.weight is also known as head.weight" in told.notes
+        assert sorted(paths(tree_of(model), told.changes)) == ["embed.weight", "head.weight"]
+
+    def test_what_shares_memory_in_part_is_told(self, model, store):
+        told = plan(model, "normal_", store, "body.2")
+        assert any("shares" in note and "part" in note for note in told.notes)
+        assert "part" in paths(tree_of(model), told.changes)
+
+    def test_wrong_fans_are_told(self, store):
+        model = nn.ModuleDict(
+            {
+                "up": nn.ConvTranspose2d(8, 2, 3),
+                "depth": nn.Conv2d(32, 32, 3, groups=32),
+                "attention": nn.MultiheadAttention(8, 2),
+                "lstm": nn.LSTM(3, 4),
+                "plain": nn.Conv2d(3, 4, 3),
+            }
+        )
+        (both,) = plan(model, "xavier_uniform_", store).notes
+        assert "up.weight (fan_in 18 for 72, fan_out 72 for 18)" in both
+        assert "depth.weight (fan_out 288 for 9)" in both
+        assert "attention.in_proj_weight (fan_out 24 for 8)" in both
+        assert "lstm.weight_hh_l0 (fan_out 16 for 4)" in both
+        assert "plain" not in both
+        (inward,) = plan(model, "kaiming_uniform_", store).notes
+        assert "up.weight (fan_in 18 for 72)" in inward
+        assert "depth" not in inward
+        assert plan(model, "normal_", store).notes == []
+
+
+def expanded():
+    layer = nn.Linear(3, 3)
+    layer.weight = nn.Parameter(torch.ones(3, 1).expand(3, 3))
+    return layer
+
+
+def made_in_inference_mode():
+    with torch.inference_mode():
+        return nn.Linear(3, 3)
+
+
+def holding(tensor, **kwargs):
+    layer = nn.Module()
+    layer.weight = nn.Parameter(tensor, **kwargs)
+    return layer
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("build", "text", "path", "word"),
+    [
+        (lambda: nn.LayerNorm(3), "xavier_uniform_", "weight", "1-dimensional: has no fans"),
+        (lambda: holding(torch.tensor(1.0)), "kaiming_uniform_", "weight", "0-dimensional"),
+        (
+            lambda: holding(torch.zeros(2, 2).int(), requires_grad=False),
+            "normal_",
+            "weight",
+            "int32",
+        ),
+        (
+            lambda: holding(torch.zeros(2, 2).bool(), requires_grad=False),
+            "normal_",
+            "weight",
+            "bool",
+        ),
+        (
+            lambda: holding(torch.zeros(2, 2).to(torch.float8_e4m3fn), requires_grad=False),
+            *("normal_", "weight", "float8_e4m3fn"),
+        ),
+        (lambda: nn.Linear(3, 3, device="meta"), "normal_", "weight", "has no data"),
+        (lambda: nn.LazyLinear(3), "normal_", "weight", "lazy"),
+        (expanded, "normal_", "weight", "expanded"),
+        (made_in_inference_mode, "normal_", "weight", "inference"),
+        (lambda: holding(torch.zeros(0, 3)), "xavier_uniform_", "weight", "no elements"),
+        (lambda: holding(torch.eye(3).to_sparse()), "normal_", "weight", "sparse"),
+        (
+            lambda: weight_norm(nn.Linear(3, 3)),
+            *("zeros_", "parametrizations.weight.original1", "parametrized"),
+        ),
+        (
+            lambda: orthogonal(nn.Linear(3, 3)),
+            *("zeros_", "parametrizations.weight.original", "parametrized"),
+        ),
+        (lambda: nn.utils.weight_norm(nn.Linear(3, 3)), "zeros_", "weight_v", "weight_norm"),
+        (lambda: nn.utils.weight_norm(nn.Linear(3, 3)), "zeros_", "weight_g", "weight_norm"),
+        (lambda: nn.utils.spectral_norm(nn.Linear(3, 3)), "zeros_", "weight_orig", "spectral_norm"),
+    ],
+)
+def test_refused_with_the_reason(build, text, path, word, store):
+    model = nn.ModuleDict({"odd": build(), "good": nn.Linear(3, 3)})
+    told = plan(model, text, store)
+    assert word in refused(told)[f"odd.{path}"]
+    assert "good.weight" in paths(tree_of(model), told.changes)
+    assert f"odd.{path}" not in paths(tree_of(model), told.changes)
+    run(model, [], text, store)  # the rest goes through
+    with pytest.raises(RefusedError, match=word):
+        run(model, [f"odd.{path}"], text, store)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.float8_e4m3fn], ids=str)
+def test_constants_are_written_to_any_type(dtype, store):
+    layer = holding(torch.ones(2, 3).to(dtype), requires_grad=False)
+    edit = run(layer, [], "zeros_", store)
+    assert not layer.weight.view(torch.uint8).any()
+    edit.undo()
+    assert layer.weight.float().eq(1).all()
+
+
+def test_buffers_and_attributes_are_refused_when_pointed_at(model, store):
+    told = refused(plan(model, "normal_", store, "seen", "plain", "head"))
+    assert "buffer" in told["seen"]
+    assert "plain attribute" in told["plain"]
+    assert refused(plan(model, "normal_", store, "body")) == {}
+    with pytest.raises(RefusedError, match="buffer"):
+        run(model, ["seen"], "normal_", store)
+
+
+def test_under_a_pruning_mask(store):
+    layer = prune.random_unstructured(nn.Linear(4, 4), "weight", amount=0.5)
+    assert "pruned" in " ".join(plan(layer, "normal_", store).notes)
+    run(layer, [], "normal_(5, 0.1)", store)
+    layer(torch.ones(1, 4))
+    assert int((layer.weight == 0).sum()) == 8
+    assert (layer.weight[layer.weight != 0] > 3).all()
+
+
+def test_a_wrong_scheme_is_a_wrong_request(model, store):
+    tree = tree_of(model)
+    for function in (
+        lambda s: plan_initialize(tree, everything(tree), s, "", store),
+        lambda s: initialize(tree, everything(tree), s, 0, store),
+    ):
+        with pytest.raises(RequestError):
+            function(Scheme(name="ones_"))
+        with pytest.raises(RequestError):
+            function(Scheme(name="normal_", arguments={"std": -1.0}))
+
+
+class TestUndo:
+    @pytest.mark.parametrize("budgets", [(10**9, 0), (0, 10**9)], ids=["memory", "disk"])
+    def test_there_and_back_bit_by_bit(self, model, budgets):
+        store = SnapshotStore(*budgets)
+        before = state(model)
+        edit = run(model, [], "normal_", store)
+        after = state(model)
+        for _ in range(2):
+            edit.undo()
+            assert state(model) == before
+            edit.redo()
+            assert state(model) == after
+        store.close()
+        assert not edit.undoable
+        with pytest.raises(RefusedError):
+            edit.undo()
+
+    @pytest.mark.parametrize("text", ["normal_", "zeros_"])
+    def test_too_large_to_keep_is_said_before_and_done_all_the_same(self, model, text):
+        store = SnapshotStore(100, 0)
+        told = plan(model, text, store)
+        assert not told.undoable
+        assert any("cannot be undone" in note for note in told.notes)
+        edit = run(model, [], text, store, seed=5)
+        assert not edit.undoable
+        twin = Mixed()
+        with torch.no_grad():
+            twin.embed.weight[1] = model.embed.weight[1]
+        run(twin, [], text, SnapshotStore(), seed=5)
+        assert {n: v[2] for n, v in state(twin).items() if n in ("wave", "float16", "odd")} == {
+            n: v[2] for n, v in state(model).items() if n in ("wave", "float16", "odd")
+        }
+
+    def test_without_room_a_failure_still_changes_nothing(self, model):
+        before = state(model)
+        with pytest.raises(RefusedError):
+            run(model, [], "normal_(std=100000)", SnapshotStore(0, 0))
+        assert state(model) == before
+
+    def test_a_full_disk_changes_nothing(self, model, monkeypatch):
+        def full(self, tensor, own=False):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("inspector_app.backend.snapshots.Snapshot.put", full)
+        before = state(model)
+        with pytest.raises(RefusedError, match="No space left"):
+            run(model, [], "normal_", SnapshotStore())
+        assert state(model) == before
+
+    def test_a_cancel_changes_nothing(self, model, store):
+        class Impatient:
+            checks = 0
+
+            def check(self):
+                self.checks += 1
+                if self.checks == 4:
+                    raise Cancelled()
+
+            def progress(self, done, total, label):
+                assert done < total
+
+        before = state(model)
+        tree = tree_of(model)
+        for text in ("normal_", "reset_parameters"):
+            with pytest.raises(Cancelled):
+                initialize(tree, everything(tree), parse_scheme(text), 0, store, Impatient())
+            assert state(model) == before
+
+    def test_a_failure_of_torch_names_the_tensor(self, model, store, monkeypatch):
+        original = initialization._fill
+
+        def failing(name, tensor, arguments, generator):
+            if tensor.dtype is torch.bfloat16 and tensor.shape == (3, 4):
+                raise RuntimeError("out of luck")
+            original(name, tensor, arguments, generator)
+
+        monkeypatch.setattr(initialization, "_fill", failing)
+        before = state(model)
+        with pytest.raises(RefusedError, match=r"brain16.*out of luck"):
+            run(model, [], "normal_", store)
+        assert state(model) == before
+
+
+PATHS = ["embed", "body", "head", "twin", "part", "wave", "float16", "brain16", "columns", "odd"]
+EDITS = st.one_of(
+    st.tuples(st.just("freeze"), st.lists(st.sampled_from(PATHS), min_size=1, max_size=3)),
+    st.tuples(st.just("unfreeze"), st.lists(st.sampled_from(PATHS), min_size=1, max_size=3)),
+    st.tuples(
+        st.sampled_from([*SCHEMES, "reset_parameters"]),
+        st.lists(st.sampled_from(PATHS), min_size=1, max_size=3),
+    ),
+    st.tuples(st.sampled_from(["undo", "redo", "gradient"]), st.just([])),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(EDITS, max_size=12), st.booleans())
+def test_any_sequence_of_edits_can_be_walked_back_and_forth(steps, on_disk):
+    model = Mixed()
+    tree = tree_of(model)
+    store = SnapshotStore(*((0, 10**8) if on_disk else (10**8, 0)))
+    journal = Journal()
+    states = [state(model)]
+    for seed, (kind, where) in enumerate(steps):
+        if kind == "gradient":
+            if len(states) == 1:  # training between edits is no edit, and cannot be undone
+                model.float16.grad = torch.ones_like(model.float16)
+                states = [state(model)]
+                journal.clear()
+            continue
+        try:
+            if kind in ("undo", "redo"):
+                getattr(journal, kind)()
+            else:
+                rows = at(tree, *where)
+                if kind in ("freeze", "unfreeze"):
+                    edit = freeze(tree, rows, kind == "freeze")
+                else:
+                    edit = initialize(tree, rows, parse_scheme(kind), seed, store)
+                stands = sum(entry.done for entry in journal.history)
+                entry = JournalEntry(
+                    number=journal.next_number, kind="freeze", title="", touched=0, patterns=[]
+                )
+                journal.append(edit, entry)
+                states[stands + 1 :] = [state(model)]
+        except RefusedError:
+            pass
+        assert state(model) == states[sum(entry.done for entry in journal.history)]
+    stands = sum(entry.done for entry in journal.history)
+    for index in reversed(range(stands)):
+        journal.undo()
+        assert state(model) == states[index]
+    for index in range(1, len(states)):
+        journal.redo()
+        assert state(model) == states[index]
+    store.close()
