@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inspector_app.backend.kinds import class_name, is_of_torch
 from inspector_app.backend.summary import bytes_text
 from inspector_app.backend.tree import Tree
-from inspector_app.backend.walking import class_name, instance_dict, is_of_torch
+from inspector_app.backend.walking import instance_dict
 from inspector_app.protocol.errors import RequestError
 from inspector_app.protocol.messages import Detail, Fact, Source
 from inspector_app.protocol.sums import SubtreeSums

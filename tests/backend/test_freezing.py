@@ -134,7 +134,7 @@ def test_undo_gives_back_only_what_it_took(model, tree):
 def test_stale_gradients_go_and_come_back(model, tree):
     model.float16.grad = gradient = torch.ones_like(model.float16)
     model.brain16.requires_grad_(False)
-    model.brain16.grad = torch.ones_like(model.brain16)  # frozen, and yet weight decay would move it
+    model.brain16.grad = torch.ones_like(model.brain16)  # weight decay would move it
     before = state(model)
     plan = plan_freeze(tree, everything(tree), True, "")
     assert any("2 gradients" in note for note in plan.notes)

@@ -311,9 +311,9 @@ def test_the_window_outlives_its_worker_and_replays(qtbot, opened):
 
 
 def test_a_stuck_cancel_offers_the_end_of_the_process(qtbot, opened):
-    opened.session.cancel_stuck.emit(99)  # of a request nobody cancelled by hand
+    opened.session.cancel_stuck.emit(99)  # of a question without a label: nobody waits for it
     assert "does not stop" not in opened.notices.text
-    opened.supervision.cancel(98)
+    opened.session.job_started.emit(98, "Running")
     opened.session.cancel_stuck.emit(98)
     assert "does not stop" in opened.notices.text
 

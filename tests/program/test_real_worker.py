@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -235,9 +237,6 @@ def test_no_hook_and_no_process_stays_behind(qtbot, window, place):
 
 
 def test_the_worker_goes_when_the_window_is_killed(place, tmp_path):
-    import subprocess
-    import sys
-
     pids = tmp_path / "pid"
     place.wait_open.touch()
     place.file.write_text(

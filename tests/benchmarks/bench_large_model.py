@@ -1,0 +1,128 @@
+"""61,561 modules in the real window with a real worker, against bare ``named_modules``.
+
+``python -m tests.benchmarks.bench_large_model [--rounds N]``.  Printed: from the worker having the
+model to a painted tree, as a multiple of ``list(model.named_modules())`` in that very worker (bar:
+under 6x), and from asking to freeze everything at the root to the painted tree (bar: under 250 ms).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
+
+from inspector_app.gui.app import make_application
+from inspector_app.gui.client.session import ClientSession
+from inspector_app.gui.main_window import MainWindow
+from inspector_app.gui.settings import Settings
+from inspector_app.protocol.messages import Selection
+from widgets.theme import ThemeManager
+
+# The builder of tests/benchmarks/models.py, telling when the model was there and what walking costs.
+FACTORY = """
+import statistics, sys, time
+sys.path.insert(0, {root!r})
+from tests.benchmarks.models import build_model as build
+
+def build_model():
+    model = build()
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        list(model.named_modules())
+        times.append(time.perf_counter() - start)
+    with open({told!r}, "w") as file:
+        file.write(f"{{statistics.median(times)}} {{time.monotonic()}}")
+    return model
+"""
+
+
+class Painted(QObject):
+    """Notes when a widget was painted last."""
+
+    def __init__(self, widget: QObject) -> None:
+        super().__init__()
+        self.last = 0.0
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint:
+            # After this event has been handled: then it is on the screen.
+            QTimer.singleShot(0, self, self._note)
+        return False
+
+    def _note(self) -> None:
+        self.last = time.monotonic()
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Run the event loop until ``condition`` holds; looks once a millisecond."""
+    loop = QEventLoop()
+    timer = QTimer()
+    timer.setInterval(1)
+    timer.timeout.connect(lambda: loop.quit() if condition() else None)
+    timer.start()
+    loop.exec()
+    timer.stop()
+
+
+def one_round(window: MainWindow, painted: Painted, target: str, told: Path) -> tuple[float, ...]:
+    opened: list[float] = []
+    window.session.opened.connect(lambda _: opened.append(time.monotonic()))
+    window.open(target, {})
+    wait(lambda: bool(opened) and painted.last > opened[0])
+    floor, had_model = map(float, told.read_text().split())
+    to_tree = painted.last - had_model
+    assert len(window.tree_model.table) == 107_641
+    answers: list[float] = []
+    window.session.changed.connect(lambda _: answers.append(time.monotonic()))
+    toggles = []
+    for frozen in (True, False, True, False):
+        answers.clear()
+        start = time.monotonic()
+        window.edits.freeze(Selection(rows=[0]), frozen)
+        wait(lambda: bool(answers) and painted.last > answers[0])
+        assert window.tree_model.sums.freeze_state(0) is frozen
+        toggles.append(painted.last - start)
+    return floor, to_tree, statistics.median(toggles), max(toggles)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    application = make_application()
+    root = Path(__file__).parents[2]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        told, file = folder / "told", folder / "factory.py"
+        file.write_text(FACTORY.format(root=str(root), told=str(told)))
+        themes = ThemeManager(application, "light")
+        settings = Settings(folder / "settings.ini")
+        results = []
+        for _ in range(rounds):
+            window = MainWindow(ClientSession(), settings, themes)
+            painted = Painted(window.tree_panel.view.viewport())
+            window.show()
+            results.append(one_round(window, painted, f"{file}:build_model", told))
+            window.close()
+    for floor, to_tree, toggle, worst in results:
+        print(
+            f"named_modules {1000 * floor:.0f} ms, model to tree {1000 * to_tree:.0f} ms: "
+            f"{to_tree / floor:.1f}x (6x); freeze all from the root, seen in the tree: "
+            f"{1000 * toggle:.0f} ms, worst {1000 * worst:.0f} ms (250 ms)"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
