@@ -44,6 +44,8 @@ QPushButton:default { background: $accent; border-color: $accent; color: $on_acc
 QPushButton:default:hover { background: $accent_hover; }
 QPushButton:disabled { color: $disabled; background: $window; border-color: $border; }
 
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
+
 QLineEdit { background: $base; border: 1px solid $border; border-radius: 4px;
     padding: 3px 6px; min-height: 18px; selection-background-color: $marked; }
 QLineEdit:focus { border-color: $accent; }

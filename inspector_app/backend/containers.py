@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from inspector_app.backend.kinds import CONTAINER, MODULE, TENSOR, class_name, kind_of
+from inspector_app.backend.kinds import CONTAINER, MODULE, TENSOR, Kinds, class_name
 
 
 def _key_text(key: Any, index: int) -> str:
@@ -35,7 +35,8 @@ def container_items(container: Any) -> list[tuple[str, Any]]:
 class Containers:
     """Which plain containers hold tensors or modules, at any depth."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
         self._examined: dict[int, Any] = {}  # keeps them alive, so that ids stay true
         self._holding: set[int] = set()
 
@@ -53,7 +54,7 @@ class Containers:
         while pending:
             container = pending.pop()
             for _, value in container_items(container):
-                kind = kind_of(type(value))
+                kind = self._kinds[type(value)]
                 if kind in (TENSOR, MODULE):
                     found.append(id(container))
                 elif kind == CONTAINER:
@@ -75,7 +76,7 @@ class Containers:
         pending, seen = [container], {id(container)}
         while pending:
             for _, value in container_items(pending.pop()):
-                kind = kind_of(type(value))
+                kind = self._kinds[type(value)]
                 if kind in (TENSOR, MODULE):
                     if id(value) not in registered:
                         return False
@@ -89,6 +90,6 @@ class Containers:
         return [
             (name, value)
             for name, value in container_items(container)
-            if kind_of(type(value)) in (TENSOR, MODULE)
-            or (kind_of(type(value)) == CONTAINER and self.holds(value))
+            if self._kinds[type(value)] in (TENSOR, MODULE)
+            or (self._kinds[type(value)] == CONTAINER and self.holds(value))
         ]

@@ -19,7 +19,7 @@ SAMPLED_TENSORS = 4096
 SAMPLED_BYTES = 4096
 
 
-def structure_mark(table: RowTable) -> hashlib._Hash:
+def structure_mark(table: RowTable) -> hashlib.blake2b:
     """Hash of names, nesting, roles, classes, shapes, dtypes, devices and requires_grad."""
     mark = hashlib.blake2b(digest_size=16)
     for column in (table.parent, table.role, table.flags, table.count, table.name_bytes):

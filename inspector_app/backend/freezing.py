@@ -168,7 +168,7 @@ def _set(tensors: Sequence[Tensor], value: bool) -> None:
     with torch._C.DisableTorchFunctionSubclass():
         try:
             # Tensors made in inference mode can only there be given back what they had.
-            with torch.inference_mode(value and any(tensor.is_inference() for tensor in tensors)):
+            with torch.inference_mode(value):
                 for tensor in tensors:
                     tensor.requires_grad = value
         except BaseException as error:

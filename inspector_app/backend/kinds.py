@@ -24,6 +24,14 @@ def kind_of(cls: type) -> Kind:
     return NONE if cls is type(None) else OTHER
 
 
+class Kinds(dict[type, Kind]):
+    """Kinds by type, learnt once each; meant for one walk, so that no class is kept alive."""
+
+    def __missing__(self, cls: type) -> Kind:
+        self[cls] = kind = kind_of(cls)
+        return kind
+
+
 def is_of_torch(cls: type) -> bool:
     """Whether a module's class is torch's own, with all its bases.
 

@@ -38,7 +38,6 @@ def selected_directly(table: RowTable, positions: Int32) -> Int32:
     """Those positions whose parent is not among them: what the person pointed at."""
     selected = np.zeros(len(table) + 1, bool)  # the last one stands for the root's parent, -1
     selected[positions] = True
-    selected[-1] = False
     return positions[~selected[table.parent[positions]]]
 
 

@@ -32,6 +32,7 @@ from torch.utils.hooks import RemovableHandle
 
 from inspector_app.backend.histograms import quick_statistics, why_unreadable
 from inspector_app.backend.records import RecordRing
+from inspector_app.backend.threads import one_thread
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.messages import Records, Series
 
@@ -111,7 +112,8 @@ class Probe:
         if not self.armed or torch.compiler.is_compiling() or torch._C._is_tracing():
             return
         try:
-            self._measure(output)
+            with one_thread:
+                self._measure(output)
         except Exception as error:  # noqa: BLE001 - the person's forward must go on
             self.armed = False
             self._owner.failed(self.row, "", f"The probe on {self.path} stopped: {_short(error)}")

@@ -76,6 +76,8 @@ def overlapping_rows(tree: Tree, positions: Int32) -> Int32:
     chosen &= tensors
     others = tensors.copy()
     others[tied_rows(table, positions)] = False
+    if not others.any():
+        return np.empty(0, np.int32)
     # Only where both kinds stand in one space can they meet.
     others &= np.isin(tree.space, tree.space[chosen])
     chosen &= np.isin(tree.space, tree.space[others])

@@ -99,6 +99,8 @@ class Snapshot:
                 self._swap(index, tensors[index])
                 swapped.append(index)
         except BaseException:
+            for index in reversed(swapped):
+                self._swap(index, tensors[index])
             raise
         self._exchanged = not self._exchanged
 

@@ -15,7 +15,7 @@ import torch
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from inspector_app.backend.opening.safetensors_file import BLOCK, CODES
+from inspector_app.backend.opening.safetensors_file import BLOCK, CODES, KINDS
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 _wraps_others: Callable[[object], bool] = is_traceable_wrapper_subclass
@@ -90,6 +90,8 @@ def describe_value(value: Any) -> Spec:
             reason = _without_data(value)
         if not reason and dtype not in CODES:
             reason = f"{dtype}, which the format does not know"
+        if not reason and not shape and KINDS[CODES[dtype]].bits < 8:
+            reason = f"a scalar of {dtype}, which the format holds only in pairs along a dimension"
         if reason:
             return Spec(dtype, shape, reason=reason)
         nbytes = value.numel() * value.element_size()
@@ -119,7 +121,7 @@ def tensor_blocks(tensor: torch.Tensor) -> Iterator[Bytes]:
             if piece.is_contiguous():
                 piece = piece.reshape(-1)
             nbytes = piece.numel() * piece.element_size()
-            if nbytes <= BLOCK:
+            if nbytes <= BLOCK or piece.numel() == 1:
                 yield _spelled_out(piece)
                 continue
             rows = piece.shape[0]

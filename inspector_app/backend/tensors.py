@@ -124,7 +124,7 @@ def _span(tensor: Tensor) -> int:
     shape = _BASE.size(tensor)
     if 0 in shape:
         return 0
-    last = sum((n - 1) * step for n, step in zip(shape, _BASE.stride(tensor), strict=True))
+    last: int = sum((n - 1) * step for n, step in zip(shape, _BASE.stride(tensor), strict=True))
     itemsize = int(_BASE.element_size(tensor))
     offset = int(_BASE.storage_offset(tensor)) * itemsize
     available = int(_BASE.untyped_storage(tensor).nbytes()) - offset
@@ -257,7 +257,7 @@ def tensor_facts(tensors: Sequence[Tensor]) -> TensorFacts:
         read = [
             reader.read(tensors[start : start + _BATCH]) for start in range(0, len(tensors), _BATCH)
         ]
-    empty = tuple(np.empty(0, kind) for kind in _COLUMNS)
+    empty: tuple[NDArray[Any], ...] = tuple(np.empty(0, kind) for kind in _COLUMNS)
     columns = [np.concatenate(parts) for parts in zip(empty, *read, strict=True)]
     shape, dtype, device, gradients, lazy, space, start_at, size = columns
     return TensorFacts(

@@ -22,9 +22,9 @@ from inspector_app.backend.kinds import (
     NUMBER,
     OTHER,
     TENSOR,
+    Kinds,
     class_name,
     is_of_torch,
-    kind_of,
 )
 from inspector_app.protocol.table import Flag, Role
 
@@ -106,6 +106,7 @@ class _Types:
     def __init__(self, names: list[str]) -> None:
         self._names = names
         self._numbers: dict[str, int] = {}
+        self.kinds = Kinds()
         self.modules: dict[type, _ModuleClass] = {}
         self.tensors: dict[type, int] = {}  # their codes
         self._boring: tuple[set[type], set[type]] = (set(), set())  # in torch's classes, in users'
@@ -120,7 +121,7 @@ class _Types:
 
     def kind(self, cls: type) -> int:
         """Kind of a type; enters it where the loop looks first."""
-        kind = kind_of(cls)
+        kind = self.kinds[cls]
         if kind == MODULE and cls not in self.modules:
             is_users = not is_of_torch(cls)
             self.modules[cls] = _ModuleClass(self.code(cls), is_users, self._boring[is_users])
@@ -152,7 +153,8 @@ def walk(root: nn.Module) -> Walk:
     names, objects, parents, codes = rows.names, rows.objects, rows.parents, rows.codes
     add_name, add_object = names.append, objects.append
     add_parent, add_code = parents.append, codes.append
-    types, containers = _Types(rows.classes), Containers()
+    types = _Types(rows.classes)
+    containers = Containers(types.kinds)
     module_class, tensor_code = types.modules.get, types.tensors.get
     seen: dict[int, int] = {}  # id of a module or container -> _IN_MODEL where seen registered
     opened: set[int] = set()  # ids of those that have rows on the stack: only they can nest
@@ -238,10 +240,12 @@ def walk(root: nn.Module) -> Walk:
                     class_code = tensor_code(type(tensor))
                     if class_code is not None:
                         add_code(base | class_code)
+                    elif tensor is None:
+                        if not known.is_users:
+                            continue
+                        add_code(_ATTRIBUTE | again | types.code(type(None)))
                     elif types.kind(type(tensor)) == TENSOR:
                         add_code(base | types.code(type(tensor)))
-                    elif tensor is None and known.is_users:
-                        add_code(_ATTRIBUTE | again | types.code(type(None)))
                     else:
                         continue
                     add_name(name)

@@ -67,6 +67,7 @@ class Live(QObject):
         self.watched: set[int] = set()
         self.series: list[Series] = []
         self.forwards = 0  # of the newest run, as far as drawn
+        self._watched_before: tuple[str, list[str]] = ("", [])  # target and paths of a lost worker
         panel.empty_clicked.connect(self._watch_everything)
 
     @property
@@ -81,14 +82,26 @@ class Live(QObject):
     # -- targets -------------------------------------------------------------------------------
 
     def target_opened(self, opened: Opened) -> None:
-        """Forget what belonged to the target before."""
+        """Forget what belonged to the target before; watch again what a lost worker watched."""
         self._form, self._fields, self._run = None, None, None
         self._set_watching(set(), [])
         self._disabled = opened.disabled.get("watch", "") or opened.disabled.get("run", "")
         self._show_state()
+        target, paths = self._watched_before
+        self._watched_before = "", []
+        if target == opened.target and paths:
+            place = {
+                path: int(row)
+                for path, row in zip(opened.table.paths, opened.table.ids, strict=True)
+            }
+            self.watch([place[path] for path in paths if path in place])
 
     def worker_lost(self) -> None:
         """The hooks went with the process."""
+        table, target = self._table(), self._session.target
+        if target is not None:
+            paths = [table.path(table.position(row)) for row in sorted(self.watched)]
+            self._watched_before = target.target, paths
         self._run = None
         self._disabled = "The model's process has ended, and with it what was watched."
         self._set_watching(set(), [])

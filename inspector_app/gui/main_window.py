@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QPoint, QSize, Qt
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt
 from PySide6.QtGui import (
     QActionGroup,
     QCloseEvent,
@@ -379,6 +379,10 @@ class MainWindow(QMainWindow):
         self._settings.sync()
         self.session.shutdown()
         super().closeEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """Leave the totals where they are: tool tips tell what a command does."""
+        return event.type() == QEvent.Type.StatusTip or super().event(event)
 
     # -- drag and drop -------------------------------------------------------------------------
 

@@ -117,6 +117,12 @@ def test_a_module_without_parameters_is_refused_by_name():
     assert plan_freeze(tree, at(tree, "0", "1"), True, "").refused == []
 
 
+def test_a_whole_model_without_parameters():
+    tree = tree_of(nn.ReLU())
+    with pytest.raises(RefusedError, match=r"the model \(holds no parameters\)"):
+        freeze(tree, everything(tree), True)
+
+
 def test_what_is_so_already_is_no_change_and_no_refusal(tree):
     freeze(tree, at(tree, "body"), True)
     edit = freeze(tree, at(tree, "body"), True)

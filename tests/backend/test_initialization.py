@@ -3,19 +3,14 @@ import random
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import orthogonal, weight_norm
 
-from inspector_app.backend import initialization
-from inspector_app.backend.freezing import freeze
 from inspector_app.backend.initialization import initialize, plan_initialize
-from inspector_app.backend.journal import Journal
 from inspector_app.backend.snapshots import SnapshotStore
-from inspector_app.protocol.errors import Cancelled, RefusedError, RequestError
-from inspector_app.protocol.messages import JournalEntry, Scheme
+from inspector_app.protocol.errors import RefusedError, RequestError
+from inspector_app.protocol.messages import Scheme
 from inspector_app.protocol.schemes import parse_scheme
 from tests.backend.edit_models import Mixed, at, everything, paths, raw, state, tree_of
 
@@ -309,141 +304,3 @@ def test_a_wrong_scheme_is_a_wrong_request(model, store):
             function(Scheme(name="ones_"))
         with pytest.raises(RequestError):
             function(Scheme(name="normal_", arguments={"std": -1.0}))
-
-
-class TestUndo:
-    @pytest.mark.parametrize("budgets", [(10**9, 0), (0, 10**9)], ids=["memory", "disk"])
-    def test_there_and_back_bit_by_bit(self, model, budgets):
-        store = SnapshotStore(*budgets)
-        before = state(model)
-        edit = run(model, [], "normal_", store)
-        after = state(model)
-        for _ in range(2):
-            edit.undo()
-            assert state(model) == before
-            edit.redo()
-            assert state(model) == after
-        store.close()
-        assert not edit.undoable
-        with pytest.raises(RefusedError):
-            edit.undo()
-
-    @pytest.mark.parametrize("text", ["normal_", "zeros_"])
-    def test_too_large_to_keep_is_said_before_and_done_all_the_same(self, model, text):
-        store = SnapshotStore(100, 0)
-        told = plan(model, text, store)
-        assert not told.undoable
-        assert any("cannot be undone" in note for note in told.notes)
-        edit = run(model, [], text, store, seed=5)
-        assert not edit.undoable
-        twin = Mixed()
-        with torch.no_grad():
-            twin.embed.weight[1] = model.embed.weight[1]
-        run(twin, [], text, SnapshotStore(), seed=5)
-        assert {n: v[2] for n, v in state(twin).items() if n in ("wave", "float16", "odd")} == {
-            n: v[2] for n, v in state(model).items() if n in ("wave", "float16", "odd")
-        }
-
-    def test_without_room_a_failure_still_changes_nothing(self, model):
-        before = state(model)
-        with pytest.raises(RefusedError):
-            run(model, [], "normal_(std=100000)", SnapshotStore(0, 0))
-        assert state(model) == before
-
-    def test_a_full_disk_changes_nothing(self, model, monkeypatch):
-        def full(self, tensor, own=False):
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr("inspector_app.backend.snapshots.Snapshot.put", full)
-        before = state(model)
-        with pytest.raises(RefusedError, match="No space left"):
-            run(model, [], "normal_", SnapshotStore())
-        assert state(model) == before
-
-    def test_a_cancel_changes_nothing(self, model, store):
-        class Impatient:
-            checks = 0
-
-            def check(self):
-                self.checks += 1
-                if self.checks == 4:
-                    raise Cancelled()
-
-            def progress(self, done, total, label):
-                assert done < total
-
-        before = state(model)
-        tree = tree_of(model)
-        for text in ("normal_", "reset_parameters"):
-            with pytest.raises(Cancelled):
-                initialize(tree, everything(tree), parse_scheme(text), 0, store, Impatient())
-            assert state(model) == before
-
-    def test_a_failure_of_torch_names_the_tensor(self, model, store, monkeypatch):
-        original = initialization._fill
-
-        def failing(name, tensor, arguments, generator):
-            if tensor.dtype is torch.bfloat16 and tensor.shape == (3, 4):
-                raise RuntimeError("out of luck")
-            original(name, tensor, arguments, generator)
-
-        monkeypatch.setattr(initialization, "_fill", failing)
-        before = state(model)
-        with pytest.raises(RefusedError, match=r"brain16.*out of luck"):
-            run(model, [], "normal_", store)
-        assert state(model) == before
-
-
-PATHS = ["embed", "body", "head", "twin", "part", "wave", "float16", "brain16", "columns", "odd"]
-EDITS = st.one_of(
-    st.tuples(st.just("freeze"), st.lists(st.sampled_from(PATHS), min_size=1, max_size=3)),
-    st.tuples(st.just("unfreeze"), st.lists(st.sampled_from(PATHS), min_size=1, max_size=3)),
-    st.tuples(
-        st.sampled_from([*SCHEMES, "reset_parameters"]),
-        st.lists(st.sampled_from(PATHS), min_size=1, max_size=3),
-    ),
-    st.tuples(st.sampled_from(["undo", "redo", "gradient"]), st.just([])),
-)
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.lists(EDITS, max_size=12), st.booleans())
-def test_any_sequence_of_edits_can_be_walked_back_and_forth(steps, on_disk):
-    model = Mixed()
-    tree = tree_of(model)
-    store = SnapshotStore(*((0, 10**8) if on_disk else (10**8, 0)))
-    journal = Journal()
-    states = [state(model)]
-    for seed, (kind, where) in enumerate(steps):
-        if kind == "gradient":
-            if len(states) == 1:  # training between edits is no edit, and cannot be undone
-                model.float16.grad = torch.ones_like(model.float16)
-                states = [state(model)]
-                journal.clear()
-            continue
-        try:
-            if kind in ("undo", "redo"):
-                getattr(journal, kind)()
-            else:
-                rows = at(tree, *where)
-                if kind in ("freeze", "unfreeze"):
-                    edit = freeze(tree, rows, kind == "freeze")
-                else:
-                    edit = initialize(tree, rows, parse_scheme(kind), seed, store)
-                stands = sum(entry.done for entry in journal.history)
-                entry = JournalEntry(
-                    number=journal.next_number, kind="freeze", title="", touched=0, patterns=[]
-                )
-                journal.append(edit, entry)
-                states[stands + 1 :] = [state(model)]
-        except RefusedError:
-            pass
-        assert state(model) == states[sum(entry.done for entry in journal.history)]
-    stands = sum(entry.done for entry in journal.history)
-    for index in reversed(range(stands)):
-        journal.undo()
-        assert state(model) == states[index]
-    for index in range(1, len(states)):
-        journal.redo()
-        assert state(model) == states[index]
-    store.close()

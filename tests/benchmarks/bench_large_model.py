@@ -28,7 +28,7 @@ from inspector_app.gui.settings import Settings
 from inspector_app.protocol.messages import Selection
 from widgets.theme import ThemeManager
 
-# The builder of tests/benchmarks/models.py, telling when the model was there and what walking costs.
+# The builder in models.py, telling when the model was there and what walking it costs.
 FACTORY = """
 import statistics, sys, time
 sys.path.insert(0, {root!r})

@@ -157,6 +157,8 @@ def test_killed_while_it_works(qtbot, window, place, doing, tmp_path):
     journal = edited(qtbot, window)
     out = tmp_path / "out.safetensors"
     before = answer(qtbot, window, Export(path=str(tmp_path / "before.safetensors")))
+    window.live.watch([0])
+    until(qtbot, lambda: window.live.watched == {0})
     request = {"freeze": Freeze(selection=ALL), "run": Run(), "export": Export(path=str(out))}[
         doing
     ]
@@ -177,6 +179,7 @@ def test_killed_while_it_works(qtbot, window, place, doing, tmp_path):
     assert [entry.title for entry in window.session.journal] == [e.title for e in journal]
     verified = answer(qtbot, window, Verify(path=before.path, against="."))
     assert verified.ok, verified.differences
+    until(qtbot, lambda: window.live.watched == {0})
     frozen = window.tree_model.sums.freeze_state
     table = window.tree_model.table
     assert frozen(table.paths.index("0")) is True

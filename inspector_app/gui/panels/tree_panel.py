@@ -55,6 +55,7 @@ class TreePanel(QWidget):
         column_layout.setSpacing(0)
         column_layout.addLayout(bar)
         column_layout.addWidget(self.view, 1)
+        model.values_changed.connect(self.view.viewport().update)
         self.filter.textChanged.connect(self._filter_changed)
         self.filter.installEventFilter(self)
         self.view.viewport().installEventFilter(self)
