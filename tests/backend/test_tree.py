@@ -125,17 +125,23 @@ def _configs() -> Iterator[tuple[str, object]]:
     yield "llama", t.LlamaConfig(**small, intermediate_size=32, num_key_value_heads=1)
     yield "mixtral", t.MixtralConfig(**small, intermediate_size=32, num_key_value_heads=2)
     yield "t5", t.T5Config(d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, vocab_size=50)
-    yield "vit", t.ViTConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=16,
-        patch_size=8,
+    yield (
+        "vit",
+        t.ViTConfig(
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            image_size=16,
+            patch_size=8,
+        ),
     )
     yield "distilbert", t.DistilBertConfig(dim=16, n_layers=2, n_heads=2, hidden_dim=32)
-    yield "mamba", t.MambaConfig(
-        hidden_size=16, num_hidden_layers=2, vocab_size=50, state_size=4, intermediate_size=32
+    yield (
+        "mamba",
+        t.MambaConfig(
+            hidden_size=16, num_hidden_layers=2, vocab_size=50, state_size=4, intermediate_size=32
+        ),
     )
 
 
@@ -161,9 +167,7 @@ def test_facts_of_tensors() -> None:
     assert table.device(weight) == "cpu"
     assert (table.count[weight], table.bytes[weight]) == (6, 48)
     assert table.class_name(weight) == "Parameter"
-    assert flags_of(tree, "weight") == (
-        Flag.TENSOR | Flag.REQUIRES_GRAD | Flag.CAN_TRAIN | FACTS
-    )
+    assert flags_of(tree, "weight") == (Flag.TENSOR | Flag.REQUIRES_GRAD | Flag.CAN_TRAIN | FACTS)
     assert flags_of(tree, "steps") == Flag.TENSOR | Flag.MOVED
     assert table.shape(at["steps"]) == ()
     assert tree.object_at(int(table.ids[weight])) is model.weight
