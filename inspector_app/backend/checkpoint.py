@@ -58,38 +58,35 @@ def checkpoint_tree(entries: Mapping[str, TensorEntry]) -> Tree:
     words = sorted(set(chain.from_iterable(parted)), key=_natural)
     rank = {word: number.to_bytes(4, "big") for number, word in enumerate(words)}
     keys = [b"".join(map(rank.__getitem__, parts)) for parts in parted]
-    values = list(entries.values())
+    order = sorted(range(len(keys)), key=keys.__getitem__)
     names, parents = [""], [-1]
-    objects: list[TensorEntry | None] = [None]
-    previous: list[str] = []
+    leaves: list[int] = []  # positions of the tensors
+    previous = b""
     above = [0]  # positions of the root and of all parts of the previous key
-    for index in sorted(range(len(keys)), key=keys.__getitem__):
-        parts = parted[index]
-        depth = 0
-        for part, other in zip(parts, previous, strict=False):
-            if part != other:
-                break
-            depth += 1
-        del above[depth + 1 :]
-        for part in parts[depth:]:
-            parents.append(above[-1])
-            above.append(len(names))
-            names.append(part)
-            objects.append(None)
-        objects[-1] = values[index]
-        previous = parts
+    for index in order:
+        key = keys[index]
+        depth = len(previous) // 4
+        while not key.startswith(previous[: 4 * depth]):
+            depth -= 1
+        start = len(names)
+        names += parted[index][depth:]
+        parents.append(above[depth])
+        parents.extend(range(start, len(names) - 1))
+        above[depth + 1 :] = range(start, len(names))
+        leaves.append(len(names) - 1)
+        previous = key
+    values = list(entries.values())
+    found = [values[index] for index in order]
+    objects: list[TensorEntry | None] = [None] * len(names)
+    for position, entry in zip(leaves, found, strict=True):
+        objects[position] = entry
     shapes, dtypes = _Interned(), _Interned()
-    found = [
-        (shapes[entry.shape], dtypes[entry.dtype], entry.count, entry.nbytes, entry.start)
-        for entry in objects
-        if entry is not None
-    ]
-    at = np.asarray([entry is not None for entry in objects], np.bool_)
-    facts = np.asarray(found, np.int64).reshape(-1, 5).T
+    at = np.zeros(len(names), np.bool_)
+    at[leaves] = True
 
-    def column(number: int, fill: int, kind: type[Any]) -> NDArray[Any]:
+    def column(values: list[int], fill: int, kind: type[Any]) -> NDArray[Any]:
         whole = np.full(len(names), fill, kind)
-        whole[at] = facts[number]
+        whole[leaves] = values
         return whole
 
     class_index = np.where(at, 2, 1).astype(np.int32)
@@ -103,11 +100,11 @@ def checkpoint_tree(entries: Mapping[str, TensorEntry]) -> Tree:
         role=np.where(at, Role.TENSOR, Role.GROUP).astype(np.uint8),
         flags=np.where(at, Flag.TENSOR | Flag.SAVED, 0).astype(np.uint32),
         class_index=class_index,
-        shape_index=column(0, -1, np.int32),
-        dtype_index=column(1, -1, np.int16),
+        shape_index=column([shapes[entry.shape] for entry in found], -1, np.int32),
+        dtype_index=column([dtypes[entry.dtype] for entry in found], -1, np.int16),
         device_index=np.where(at, 0, -1).astype(np.int16),
-        count=column(2, 0, np.int64),
-        bytes=column(3, 0, np.int64),
+        count=column([entry.count for entry in found], 0, np.int64),
+        bytes=column([entry.nbytes for entry in found], 0, np.int64),
         tie=np.full(len(names), -1, np.int32),
         name_bytes=name_bytes,
         name_offsets=name_offsets,
@@ -120,7 +117,7 @@ def checkpoint_tree(entries: Mapping[str, TensorEntry]) -> Tree:
         table=table,
         objects=objects,
         space=at.astype(np.int64),  # all in one file
-        start=column(4, 0, np.int64),
+        start=column([entry.start for entry in found], 0, np.int64),
         next_id=len(names),
     )
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from inspector_app.backend.kinds import class_name, is_of_torch
+from inspector_app.backend.registration import registration_facts
 from inspector_app.backend.summary import bytes_text
 from inspector_app.backend.tree import Tree
 from inspector_app.backend.walking import instance_dict
@@ -76,103 +77,6 @@ def _plain_text(value: Any) -> str:
         if issubclass(type(value), plain):
             return plain.__repr__(value)
     return "None"
-
-
-# -- registration ----------------------------------------------------------------------------------
-
-
-def _optimizer_fact(flags: Flag, role: Role, owner: str) -> Fact:
-    seen = Flag.IN_PARAMETERS in flags
-    if seen:
-        return Fact(
-            label="Optimizer",
-            value="An optimizer built from model.parameters() sees it.",
-            tone="good",
-        )
-    if role == Role.BUFFER:
-        value = "No optimizer sees it: it is a buffer, which the forward itself may change."
-        return Fact(label="Optimizer", value=value)
-    if role == Role.PARAMETER:
-        value = (
-            "No optimizer sees it: its module is not registered. Hold the module in an attribute "
-            "of its own or in nn.ModuleList or nn.ModuleDict."
-        )
-    else:
-        value = (
-            "No optimizer sees it: it is a plain attribute. To train it, assign an nn.Parameter "
-            f"to {owner} or put it into nn.ParameterList or nn.ParameterDict."
-        )
-    return Fact(label="Optimizer", value=value, tone="warning")
-
-
-def _moved_fact(flags: Flag, role: Role) -> Fact:
-    if Flag.MOVED in flags:
-        return Fact(label="Moving", value="model.to() moves it.", tone="good")
-    cure = (
-        "Register its module."
-        if role in (Role.PARAMETER, Role.BUFFER)
-        else "Register it with register_buffer, or as a parameter."
-    )
-    return Fact(label="Moving", value=f"model.to() leaves it where it is. {cure}", tone="warning")
-
-
-def _saved_fact(flags: Flag, role: Role) -> Fact:
-    if Flag.SAVED in flags:
-        return Fact(label="Saving", value="model.state_dict() saves it.", tone="good")
-    if role == Role.BUFFER and Flag.PERSISTENT not in flags:
-        value = (
-            "model.state_dict() leaves it out: it is registered with persistent=False, so it has "
-            "to be computed anew after loading."
-        )
-        return Fact(label="Saving", value=value)
-    cure = (
-        "Register its module."
-        if role in (Role.PARAMETER, Role.BUFFER)
-        else "Register it as a parameter or buffer."
-    )
-    value = f"model.state_dict() leaves it out. {cure}"
-    return Fact(label="Saving", value=value, tone="warning")
-
-
-def registration_facts(table: RowTable, position: int) -> list[Fact]:
-    """The three facts of registration: the optimizer, ``.to()``, ``state_dict()``."""
-    flags = Flag(int(table.flags[position]))
-    role = Role(int(table.role[position]))
-    if role == Role.TENSOR:
-        return [
-            Fact(label="Saving", value="It is an entry of this checkpoint, under exactly its path.")
-        ]
-    if Flag.TENSOR in flags:
-        owner = table.path(int(table.parent[position])) or "the model"
-        return [
-            _optimizer_fact(flags, role, owner),
-            _moved_fact(flags, role),
-            _saved_fact(flags, role),
-        ]
-    if role == Role.MODULE or Flag.IN_MODEL in flags:
-        inside = Flag.IN_MODEL in flags
-    elif Flag.CONTAINER in flags:
-        value = (
-            "A plain container registers nothing: what it holds is seen, moved and saved only "
-            "where it is registered as well. nn.ModuleList, nn.ModuleDict, nn.ParameterList and "
-            "nn.ParameterDict register."
-        )
-        return [Fact(label="Registration", value=value, tone="warning")]
-    elif Flag.REFERENCE in flags or _holds_rows(table, position):
-        inside = False
-    else:
-        return []
-    if inside:
-        return [Fact(label="Registration", value="model.modules() yields it.", tone="good")]
-    value = (
-        "model.modules() does not yield it: none of its parameters is trained, moved or saved. "
-        "Hold it in an attribute of its own or in nn.ModuleList or nn.ModuleDict."
-    )
-    return [Fact(label="Registration", value=value, tone="warning")]
-
-
-def _holds_rows(table: RowTable, position: int) -> bool:
-    return int(table.end[position]) > position + 1
 
 
 # -- tensors ---------------------------------------------------------------------------------------
@@ -422,7 +326,7 @@ def describe_row(tree: Tree, row_id: int) -> Detail:
         path=path,
         title=path or table.class_name(position),
         facts=[Fact(label="Role", value=word), *facts],
-        registration=registration_facts(table, position),
+        registration=registration_facts(table, position, is_module=issubclass(cls, nn.Module)),
         source=source_of(cls) if issubclass(cls, nn.Module) else None,
         has_values=Flag.TENSOR in flags and not flags & (Flag.LAZY | Flag.META),
     )

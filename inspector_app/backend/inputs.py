@@ -88,9 +88,21 @@ def _article(noun: str) -> str:
 
 
 def input_form(model: nn.Module, namespace: ModuleType | None = None) -> InputForm:
-    """How example inputs can be had; runs nothing of the model."""
+    """How example inputs can be had; runs nothing of the model.
+
+    A file that provides its own inputs still has a form where one can be made.
+    """
+    fields, reason = _form(model)
     if provider(namespace) is not None:
-        return InputForm(provided=True, fields=[])
+        return InputForm(provided=True, fields=fields)
+    if reason:
+        advice = "give the model file an example_inputs() that returns the arguments."
+        reason = f"No form of inputs: {reason}; {advice}"
+    return InputForm(provided=False, fields=fields, reason=reason)
+
+
+def _form(model: nn.Module) -> tuple[list[InputField], str]:
+    """One field per tensor that ``forward`` takes, or none and the reason why."""
     parameters, reason = _parameters(model)
     fields: list[InputField] = []
     guess = _first_guess(model)
@@ -105,11 +117,10 @@ def input_form(model: nn.Module, namespace: ModuleType | None = None) -> InputFo
     if not fields and not reason:
         reason = "forward names no tensor that it takes"
     if reason:
-        advice = "give the model file an example_inputs() that returns the arguments."
-        return InputForm(provided=False, fields=[], reason=f"No form of inputs: {reason}; {advice}")
+        return [], reason
     if not any(field.used for field in fields):  # all optional: the first one is the likeliest
         fields[0] = guess(name=fields[0].name, required=False, used=True)
-    return InputForm(provided=False, fields=fields)
+    return fields, ""
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

@@ -11,7 +11,7 @@ import numpy as np
 
 from inspector_app.backend.hashing import HashLane, payload_beginning
 from inspector_app.backend.jobs import NO_JOB, Job
-from inspector_app.backend.notes import PAYLOAD, PAYLOAD_PREFIX
+from inspector_app.backend.notes import OURS, PAYLOAD, PAYLOAD_PREFIX
 from inspector_app.backend.opening.safetensors_file import (
     BLOCK,
     DamagedFileError,
@@ -184,7 +184,8 @@ def verify(
         )
     try:
         noted = file.metadata.get(PAYLOAD, "")
-        if not noted and against is None:
+        ours = any(key.startswith(OURS) for key in file.metadata)
+        if not noted and not ours and against is None:
             raise TargetError(
                 f"{path} carries no hash of its contents, so there is nothing to verify it by: "
                 "name a model or file to compare it with (--against TARGET)."
@@ -198,18 +199,22 @@ def verify(
             job.progress(done, file.size - file.data_start, "Verifying")
 
         examined = examine(file, against, payload=bool(noted), moved=moved)
+        differences = examined.differences
         recorded: Literal["matches", "differs", "absent"] = "absent"
         if noted:
             recorded = "matches" if noted == examined.payload else "differs"
+        elif ours:
+            lost = f"{path} is damaged: it was exported with a hash of its contents, which is gone"
+            differences.insert(0, Difference(name="", what=lost))
         return Verified(
-            ok=recorded != "differs" and not examined.differences,
+            ok=recorded != "differs" and not differences,
             path=path,
             tensors=len(file.entries),
             bytes=file.size,
             sha256=examined.sha256,
             recorded=recorded,
             against=against_name,
-            differences=examined.differences,
+            differences=differences,
         )
     finally:
         file.close()

@@ -159,7 +159,7 @@ def test_exception_that_cannot_describe_itself(write: Any) -> None:
     assert refusal(f"{path}:make").sentence.endswith(": Bad.")
 
 
-@pytest.mark.parametrize(("value", "word"), [("None", "return missing"), ("3", "a int")])
+@pytest.mark.parametrize(("value", "word"), [("None", "return missing"), ("3", "of class int")])
 def test_factory_that_returns_no_module(write: Any, value: str, word: str) -> None:
     path = write(f"def make(): return {value}")
     assert word in refusal(f"{path}:make").sentence

@@ -118,8 +118,8 @@ def test_any_flipped_bit_is_caught(path):
         content[place] ^= 1 << bit
         try:
             found = verify(path)
-        except TargetError:  # no longer begins like safetensors, or carries no hash
-            assert place < 9 or b"model_inspector.payload" in content[place - 30 : place + 30]
+        except TargetError:  # no longer begins like safetensors
+            assert place < 9
         else:
             assert not found.ok, place
             assert found.recorded == "differs" or found.differences

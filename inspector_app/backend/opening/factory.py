@@ -279,7 +279,8 @@ def build(
     if failure is not None:
         raise failure
     if not issubclass(type(model), nn.Module):
-        what = "None (is a return missing?)" if model is None else f"a {type(model).__name__}"
+        missing = "None (is a return missing?)"
+        what = missing if model is None else f"an object of class {type(model).__name__}"
         raise TargetError(f"{name}() returned {what}: it must return a torch.nn.Module.")
     built: nn.Module = model
     return built
