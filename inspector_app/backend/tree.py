@@ -254,10 +254,10 @@ def totals(tree: Tree) -> Totals:
     tensors overlap only in part.
     """
     table = tree.table
-    modules = {
-        id(tree.objects[p])
-        for p in np.flatnonzero((table.role == Role.MODULE) & ((table.flags & Flag.IN_MODEL) != 0))
-    }
+    module = (table.role == Role.MODULE) & ((table.flags & Flag.IN_MODEL) != 0)
+    modules = int(module.sum())
+    if (module & ((table.flags & Flag.REPEATED) != 0)).any():
+        modules = len({id(tree.objects[position]) for position in np.flatnonzero(module).tolist()})
     is_tensor = (table.flags & Flag.TENSOR) != 0
     parameter = (table.role == Role.PARAMETER) & ((table.flags & Flag.IN_PARAMETERS) != 0)
     buffer = (table.role == Role.BUFFER) & ((table.flags & Flag.MOVED) != 0)
@@ -271,7 +271,7 @@ def totals(tree: Tree) -> Totals:
 
     trains = (table.flags & Flag.REQUIRES_GRAD) != 0
     return Totals(
-        modules=len(modules),
+        modules=modules,
         parameters=elements(parameter),
         trainable=elements(parameter & trains),
         buffers=elements(buffer),
