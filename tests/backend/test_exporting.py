@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 import numpy as np
@@ -519,32 +520,33 @@ def run_python(code, **options):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_a_folder_without_rights_says_so(tmp_path):
+def test_a_folder_without_rights_says_so():
     """In a process of another user, as rights do not bind root."""
-    result = run_python(
-        """
-        import os, torch
-        from inspector_app.backend.exporting import export
-        from inspector_app.backend.states import StateDict
-        from inspector_app.protocol.errors import RequestError
-        import tempfile
-        open_folder = tempfile.mkdtemp()
-        os.chmod(open_folder, 0o777)
-        os.mkdir(open_folder + "/closed", 0o755)
-        open(open_folder + "/protected", "w").close()
-        os.setgid(65534); os.setuid(65534)
-        for path in ("/closed/x", "/protected"):
-            try:
-                export(StateDict({"w": torch.ones(1)}), open_folder + path)
-            except RequestError as error:
-                print(error.sentence)
-        export(StateDict({"w": torch.ones(1)}), open_folder + "/x")
-        print(sorted(os.listdir(open_folder)))
-        """
-    )
-    assert "cannot be written to" in result.stdout, result.stderr
-    assert "write-protected" in result.stdout
-    assert "['closed', 'protected', 'x']" in result.stdout, result.stderr
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        os.mkdir(f"{folder}/closed", 0o755)
+        with open(f"{folder}/protected", "w"):
+            pass
+        result = run_python(
+            f"""
+            import os, torch
+            from inspector_app.backend.exporting import export
+            from inspector_app.backend.states import StateDict
+            from inspector_app.protocol.errors import RequestError
+            os.setgid(65534)
+            os.setuid(65534)
+            source = StateDict({{"w": torch.ones(1)}})
+            for name in ("closed/x", "protected"):
+                try:
+                    export(source, {folder!r} + "/" + name)
+                except RequestError as error:
+                    print(error.sentence)
+            export(source, {folder!r} + "/x")
+            """
+        )
+        assert "cannot be written to" in result.stdout, result.stderr
+        assert "write-protected" in result.stdout
+        assert sorted(os.listdir(folder)) == ["closed", "protected", "x"], result.stderr
 
 
 @pytest.mark.slow

@@ -61,10 +61,7 @@ def seconds(step: Callable[[], object]) -> float:
 
 def opening(path: str, label: str) -> None:
     """Time and memory of the header, the rows and the fingerprint."""
-    floor = statistics.median(
-        seconds(lambda: safe_open(path, "pt").keys())
-        for _ in range(ROUNDS)  # type: ignore[no-untyped-call]
-    )
+    floor = statistics.median(seconds(lambda: safe_open(path, "pt").keys()) for _ in range(ROUNDS))
     before = resident()
     opens, trees, marks = [], [], []
     for _ in range(ROUNDS):
@@ -72,7 +69,7 @@ def opening(path: str, label: str) -> None:
         start = time.perf_counter()
         checkpoint = Checkpoint(path)
         opens.append(time.perf_counter() - start)
-        trees.append(seconds(lambda opened=checkpoint: opened.tree))  # type: ignore[misc]
+        trees.append(seconds(lambda opened=checkpoint: opened.tree))
         marks.append(seconds(checkpoint.fingerprint))
     ours = statistics.median(opens)
     print(
