@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from inspector_app.backend.collecting import without_collection
 from inspector_app.backend.notes import noted_requires_grad, noted_ties
 from inspector_app.backend.opening.safetensors_file import (
     SafetensorsFile,
     TensorEntry,
-    without_collection,
 )
 from inspector_app.backend.states import Bytes, Spec
 from inspector_app.backend.tree import Tree

@@ -204,7 +204,10 @@ class Session:
         if not table.has(position, Flag.TENSOR) or table.has(position, Flag.LAZY | Flag.META):
             raise RefusedError(f"{table.path(position)} has no values to measure.")
         if isinstance(self._opened, Checkpoint):
-            return measure(self._opened.tensor(table.path(position)), job, row=row)
+            try:
+                return measure(self._opened.tensor(table.path(position)), job, row=row)
+            finally:
+                self._opened.file.release()  # pages of the file that were looked at
         return measure(self.tree.objects[position], job, row=row)
 
     def _position(self, row: int) -> int:

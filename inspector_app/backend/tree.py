@@ -8,9 +8,6 @@ registered parameter is seen by the optimizer as well.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from inspector_app.backend.collecting import without_collection
 from inspector_app.backend.tensors import TensorFacts, tensor_facts
 from inspector_app.backend.walking import CLASS_SHIFT, ROLE_SHIFT, walk
 from inspector_app.protocol.messages import Totals
@@ -54,18 +52,6 @@ class Tree:
     def object_at(self, row_id: int) -> Any:
         """The module, tensor or plain value of a row; raises KeyError where the row is gone."""
         return self.objects[self.table.position(row_id)]
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """The garbage collector off: hundreds of thousands of new objects would wake it for nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _groups(positions: Int64, space: Int64, start: Int64, size: Int64) -> list[list[int]]:
@@ -166,7 +152,7 @@ def build_tree(root: nn.Module, previous: Tree | None = None) -> Tree:
     Reads instance dictionaries and torch's own descriptors only: none of the model's code runs,
     no random number is drawn.
     """
-    with _without_collection(), torch._C.DisableTorchFunctionSubclass():
+    with without_collection(), torch._C.DisableTorchFunctionSubclass():
         rows = walk(root)
         count = len(rows.names)
         codes = np.asarray(rows.codes, np.int64)

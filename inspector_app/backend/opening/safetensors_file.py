@@ -13,7 +13,6 @@ piece.  The open file is held, so replacing it by a rename changes nothing here.
 from __future__ import annotations
 
 import ctypes
-import gc
 import math
 import mmap
 import os
@@ -22,7 +21,6 @@ import stat
 import struct
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Annotated, NamedTuple
 
@@ -30,6 +28,7 @@ import msgspec
 import numpy as np
 import torch
 
+from inspector_app.backend.collecting import without_collection
 from inspector_app.protocol.errors import RefusedError, TargetError
 
 HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
@@ -101,18 +100,6 @@ class TensorEntry(msgspec.Struct, frozen=True, gc=False):
     def torch_dtype(self) -> torch.dtype | None:
         """The type in the installed torch; None where that does not know it."""
         return KINDS[CODES[self.dtype]].torch_dtype
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """The garbage collector off: many small objects and no garbage would double the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class DamagedFileError(TargetError):
