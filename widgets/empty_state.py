@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from widgets import icons
-from widgets.theme import GRID, current_theme, mix
+from widgets.theme import GRID, current_theme, mix, set_tone
 
 
 class EmptyState(QWidget):
@@ -26,6 +26,7 @@ class EmptyState(QWidget):
         self._picture = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self._sentence = QLabel(sentence, alignment=Qt.AlignmentFlag.AlignCenter)
         self._sentence.setWordWrap(True)
+        set_tone(self._sentence, "muted")
         self.button = QPushButton(button_text or "")
         self.button.setVisible(button_text is not None)
         self.button.clicked.connect(self.clicked)
@@ -64,6 +65,3 @@ class EmptyState(QWidget):
         colour = mix(theme.muted, theme.base, 0.7)
         ratio = self.devicePixelRatioF()
         self._picture.setPixmap(icons.pixmap(self._icon, colour.name(), 4 * GRID, ratio))
-        palette = self._sentence.palette()
-        palette.setColor(self._sentence.foregroundRole(), theme.muted)
-        self._sentence.setPalette(palette)

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from widgets.elided_label import ElidedLabel
 from widgets.empty_state import EmptyState
 from widgets.numbers import count_text, value_text
-from widgets.theme import GRID, current_theme, mono_font, ui_font
+from widgets.theme import GRID, mono_font, set_tone, ui_font
 
 if TYPE_CHECKING:
     from widgets.histogram_plot import HistogramPlot
@@ -43,6 +43,7 @@ class HistogramView(QWidget):
         self._title.setFont(title_font)
         self._line = ElidedLabel()
         self._line.setFont(ui_font(small=True))
+        set_tone(self._line, "muted")
         self.log_button = QToolButton()
         self.log_button.setText("log")
         self.log_button.setFont(ui_font(small=True))
@@ -65,7 +66,6 @@ class HistogramView(QWidget):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(self._page)
-        self._tint()
 
     def set_histogram(
         self,
@@ -119,12 +119,5 @@ class HistogramView(QWidget):
     def changeEvent(self, event: QEvent) -> None:
         """Take the colours of another theme."""
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
-            self._tint()
-
-    def _tint(self) -> None:
-        palette = self._line.palette()
-        palette.setColor(self._line.foregroundRole(), current_theme().muted)
-        self._line.setPalette(palette)
-        if self._plot is not None:
+        if event.type() == QEvent.Type.PaletteChange and self._plot is not None:
             self._plot.take_theme()

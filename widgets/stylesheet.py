@@ -95,6 +95,11 @@ QScrollBar::handle:hover, QScrollBar::handle:pressed { background: $muted; }
 QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; border: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: $base; }
 QAbstractScrollArea::corner { background: $base; border: 0; }
+QLabel[tone="muted"] { color: $muted; }
+QLabel[tone="good"] { color: $good; }
+QLabel[tone="warning"] { color: $warning; }
+QLabel[tone="danger"] { color: $danger; }
+
 QTreeView, QListView, QTableView, QPlainTextEdit { border: 0; }
 QTreeView { show-decoration-selected: 1; }
 """)
@@ -108,6 +113,9 @@ def style_sheet(theme: Theme) -> str:
         "base": theme.base,
         "window": theme.window,
         "border": theme.border,
+        "good": theme.good,
+        "warning": theme.warning,
+        "danger": theme.danger,
         "accent": theme.accent,
         "on_accent": theme.on_accent,
         "selection": theme.selection,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 
 from widgets.colours import DARK, HIGH_CONTRAST, LIGHT, Theme, mix
 from widgets.fonts import install_fonts, mono_font, ui_font
@@ -29,6 +29,7 @@ __all__ = [
     "install_fonts",
     "mix",
     "mono_font",
+    "set_tone",
     "ui_font",
 ]
 
@@ -44,6 +45,18 @@ _current: Theme = LIGHT
 def current_theme() -> Theme:
     """The theme in force; light until a manager says otherwise."""
     return _current
+
+
+def set_tone(label: QLabel, tone: str) -> None:
+    """Colour a label's text by its tone, in every theme: "plain" or a tone of the style sheet.
+
+    Not by a palette of its own: under a style sheet Qt puts such a palette back when the sheet
+    changes, so that the label would keep the colours of the theme before.
+    """
+    label.setProperty("tone", tone)
+    style = label.style()
+    style.unpolish(label)
+    style.polish(label)
 
 
 class ThemeManager(QObject):

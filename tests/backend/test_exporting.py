@@ -81,7 +81,7 @@ def tensors(draw):
         elif change == "conj" and tensor.is_complex():
             tensor = tensor.conj()
         elif change == "neg" and tensor.is_complex():
-            tensor = tensor.conj().imag
+            tensor = tensor.resolve_conj().conj().imag
             assert tensor.is_neg()
     return Made(tensor)
 

@@ -1,8 +1,17 @@
 import pytest
 from PySide6.QtGui import QFontInfo, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
-from widgets.theme import DARK, HIGH_CONTRAST, LIGHT, current_theme, mix, mono_font, ui_font
+from widgets.theme import (
+    DARK,
+    HIGH_CONTRAST,
+    LIGHT,
+    current_theme,
+    mix,
+    mono_font,
+    set_tone,
+    ui_font,
+)
 
 THEMES = [LIGHT, DARK, HIGH_CONTRAST]
 ROLES = ["parameter", "buffer", "attribute", "module", "tensor"]
@@ -100,3 +109,22 @@ def test_bundled_fonts_are_used(qapp):
 def test_fonts_are_copies():
     mono_font().setBold(True)
     assert not mono_font().bold()
+
+
+def test_tones_of_labels_follow_the_theme(manager, qtbot):
+    window = QWidget()
+    qtbot.addWidget(window)
+    labels = {tone: QLabel(tone) for tone in ("plain", "muted", "good", "warning", "danger")}
+    column = QVBoxLayout(window)
+    for label in labels.values():
+        column.addWidget(label)
+    window.show()
+    for tone, label in labels.items():
+        set_tone(label, tone)
+    for choice, theme in (("dark", DARK), ("high contrast", HIGH_CONTRAST), ("light", LIGHT)):
+        manager.choose(choice)
+        for tone, label in labels.items():
+            shown = label.palette().color(label.foregroundRole())
+            assert shown == theme.tone(tone), (choice, tone)
+    set_tone(labels["muted"], "plain")
+    assert labels["muted"].palette().color(QPalette.ColorRole.WindowText) == LIGHT.text

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QPalette
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
-from widgets.theme import current_theme
+from widgets.theme import set_tone
 
 
 class ToneLabel(QLabel):
@@ -16,7 +15,7 @@ class ToneLabel(QLabel):
         super().__init__(text, parent)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self._tone = tone
-        self._colour()
+        set_tone(self, tone)
 
     @property
     def tone(self) -> str:
@@ -28,22 +27,4 @@ class ToneLabel(QLabel):
         self.setText(text)
         if tone != self._tone:
             self._tone = tone
-            self._colour()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Take the colours of a new theme."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.ApplicationPaletteChange:
-            self._colour()
-
-    def _colour(self) -> None:
-        theme = current_theme()
-        colour = {
-            "muted": theme.muted,
-            "good": theme.good,
-            "warning": theme.warning,
-            "danger": theme.danger,
-        }.get(self._tone, theme.text)
-        palette = QPalette(self.palette())
-        palette.setColor(QPalette.ColorRole.WindowText, colour)
-        self.setPalette(palette)
+            set_tone(self, tone)
