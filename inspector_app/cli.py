@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(words)
     if chosen.command == "window":
         return _window(chosen)
-    with _own_output() as output:
+    with _own_output(to_the_end=arguments is None) as output:
         try:
             run = {"summary": _summary, "export": _export, "verify": _verify}[chosen.command]
             code = run(chosen, output)
@@ -147,6 +147,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return INTERRUPTED
         except BrokenPipeError:
             return DONE  # the reader has seen enough
+        except OSError as error:
+            why = error.strerror or str(error)
+            print(f"inspector-app: {_one_line(why)}", file=sys.stderr)
+            return WRONG
         return code
 
 
@@ -155,8 +159,11 @@ def _one_line(sentence: str) -> str:
 
 
 @contextlib.contextmanager
-def _own_output() -> Iterator[TextIO]:
-    """Our stdout, while all that a model prints goes to stderr, from C as well."""
+def _own_output(*, to_the_end: bool) -> Iterator[TextIO]:
+    """Our stdout, while all that a model prints goes to stderr, from C as well.
+
+    ``to_the_end`` of the process: threads and exit handlers of the model may still print after us.
+    """
     sys.stdout.flush()
     kept = os.dup(1)
     output = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
@@ -164,11 +171,12 @@ def _own_output() -> Iterator[TextIO]:
     try:
         yield output
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):  # the model may have closed or replaced it
             sys.stdout.flush()
-        os.dup2(kept, 1)
+        if not to_the_end:
+            os.dup2(kept, 1)
         os.close(kept)
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             output.close()
 
 
@@ -254,26 +262,32 @@ def _export(chosen: argparse.Namespace, output: TextIO) -> int:
     from inspector_app.protocol import messages as m
     from inspector_app.protocol.schemes import parse_scheme
 
+    # An unset shell variable must not mean everything: the root is named "*".
+    for option in ("freeze", "only", "skip"):
+        if "" in getattr(chosen, option):
+            raise RequestError(f'--{option} has an empty pattern; "*" means everything.')
     schemes = []
     for text in chosen.init:
         pattern, equals, scheme = text.partition("=")
-        if not equals:
+        if not equals or not pattern:
             raise RequestError(f"--init takes PATTERN=SCHEME, for example head=zeros_; got {text}.")
         schemes.append((pattern, parse_scheme(scheme)))
     session = _open(chosen, chosen.target)
     job = _TerminalJob()
-    refused: list[m.Refusal] = []
+    done: list[m.Edited] = []
     for pattern, scheme in schemes:
-        edited = session.initialize(
-            m.Selection(patterns=[pattern]), scheme, seed=chosen.seed, job=job
-        )
-        refused += edited.refused
-    for pattern in chosen.freeze:
-        refused += session.freeze(m.Selection(patterns=[pattern]), frozen=True, job=job).refused
+        selection = m.Selection(patterns=[pattern])
+        done.append(session.initialize(selection, scheme, seed=chosen.seed, job=job))
+    done += [
+        session.freeze(m.Selection(patterns=[pattern]), frozen=True, job=job)
+        for pattern in chosen.freeze
+    ]
+    refused = [refusal for edited in done for refusal in edited.refused]
+    notes = list(dict.fromkeys(note for edited in done for note in edited.notes))
     only = m.Selection(patterns=chosen.only) if chosen.only else None
     report = session.export(chosen.out, only=only, skip=chosen.skip, job=job)
     if chosen.json:
-        _print_json(output, report, refused=_plain(refused))
+        _print_json(output, report, refused=_plain(refused), notes=notes)
         return DONE
     output.write(
         f"{report.path}: {report.tensors:,} tensors, {report.bytes:,} bytes, written and compared "
@@ -283,6 +297,8 @@ def _export(chosen: argparse.Namespace, output: TextIO) -> int:
         output.write(f"tied: {', '.join(tie.names)} ({tie.kept})\n")
     for left_out in report.left_out:
         output.write(f"left out: {left_out.name} ({left_out.reason})\n")
+    for note in notes:
+        output.write(f"note: {note}\n")
     for refusal in refused:
         output.write(f"not edited: {', '.join(refusal.examples)} ({refusal.reason})\n")
     return DONE
@@ -291,6 +307,8 @@ def _export(chosen: argparse.Namespace, output: TextIO) -> int:
 def _verify(chosen: argparse.Namespace, output: TextIO) -> int:
     from inspector_app.backend.session import Session
 
+    if chosen.arg and not chosen.against:
+        raise RequestError("--arg belongs to the factory that --against names; there is none.")
     session = _open(chosen, chosen.against) if chosen.against else Session()
     report = session.verify(chosen.file, against="." if chosen.against else "", job=_TerminalJob())
     if chosen.json:
@@ -307,7 +325,8 @@ def _verify(chosen: argparse.Namespace, output: TextIO) -> int:
         if report.recorded != "absent":
             output.write(f"recorded hash {report.recorded}\n")
         for difference in report.differences:
-            output.write(f"{difference.name}: {difference.what}\n")
+            about = f"{difference.name}: " if difference.name else ""  # else the file as a whole
+            output.write(f"{about}{difference.what}\n")
     return DONE if report.ok else FAILED
 
 

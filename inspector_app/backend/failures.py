@@ -26,14 +26,19 @@ def model_error(error: BaseException, doing: str, model: nn.Module | None = None
     """
     where = _where(error.__traceback__, model) if model is not None else ""
     if _is_out_of_memory(error):
-        sentence = f"{doing} ran out of memory{where}: use a smaller shape. ({_short(error)})"
+        sentence = f"{doing} ran out of memory{where}: use a smaller shape. ({spoken(error)})"
     else:
-        sentence = f"{doing} raised {_short(error)}{where}."
+        sentence = f"{doing} raised {spoken(error)}{where}."
     return ModelError(sentence, _detail(error))
 
 
-def _short(error: BaseException) -> str:
-    text = str(error).strip().split("\n", 1)[0].rstrip(".")
+def spoken(error: BaseException) -> str:
+    """Class and first line of an exception, whatever its own ``__str__`` does."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001 - a person's exception may fail to describe itself
+        lines = []
+    text = lines[0].strip().rstrip(".") if lines else ""
     text = text if len(text) <= 300 else text[:299] + "…"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -41,8 +46,8 @@ def _short(error: BaseException) -> str:
 def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY)
+    # Its class settles that it can be asked for its text.
+    return type(error) is RuntimeError and any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def _where(trace: TracebackType | None, model: nn.Module | None) -> str:

@@ -55,7 +55,9 @@ def example_inputs(namespace: ModuleType | None) -> Inputs:
     failure = None
     try:
         made = make()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's code raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a user's code raises
         failure = model_error(error, "example_inputs()")
     if failure is not None:
         raise failure

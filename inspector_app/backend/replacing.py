@@ -35,6 +35,13 @@ class Draft:
     path: str
 
 
+def _own_streams() -> Iterator[os.stat_result]:
+    """What stdout and stderr lead to: /dev/stdout may name a regular file."""
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            yield os.fstat(descriptor)
+
+
 def _destination(path: str) -> tuple[str, os.stat_result | None]:
     """Where ``path`` leads through links, and what is there now.
 
@@ -60,6 +67,8 @@ def _destination(path: str) -> tuple[str, os.stat_result | None]:
         raise refused("it is a link that leads to itself")
     if present is not None and not stat.S_ISREG(present.st_mode):
         raise refused("it is a device or a pipe, not a file. Choose another name")
+    if present is not None and any(os.path.samestat(present, own) for own in _own_streams()):
+        raise refused("it is where this program's own words go. Choose another name")
     if not os.path.isdir(folder):
         raise refused(f"the folder {folder} does not exist. Create it or choose another place")
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from inspector_app.backend import planning
 from inspector_app.backend.edits import InitializeEdit
+from inspector_app.backend.failures import spoken
 from inspector_app.backend.holding import Held
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.planning import rows_where
@@ -243,11 +244,13 @@ def _run(table: RowTable, choice: _Choice, seed: int, job: Job) -> None:
             cls = type(call.module)
             try:
                 getattr(cls, call.method)(call.module)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 raise ModelError(
                     f"{cls.__name__}.{call.method} failed at "
                     f"{planning.path_of(table, call.row)}, so nothing was changed: "
-                    f"{type(error).__name__}: {error}",
+                    f"{spoken(error)}",
                     traceback.format_exc(),
                 ) from error
 

@@ -235,7 +235,9 @@ def _forward(model: nn.Module, inputs: Inputs) -> float:
     try:
         with torch.no_grad():
             model(*inputs.args, **inputs.kwargs)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's code raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a person's code raises
         failure = model_error(error, "The model", model)
     if failure is not None:
         raise failure

@@ -61,13 +61,23 @@ _MANY_ROWS = 10_000
 def _state_dict(model: nn.Module) -> StateDict:
     """The model's ``state_dict()``: the person's code, so whatever it raises is told."""
     try:
-        return StateDict(model.state_dict())
+        state = StateDict(model.state_dict())
     except RecursionError:
         failure = ModelError(
             "The model has no state_dict: its modules are nested too deep, or one holds itself."
         )
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's code raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a person's code raises
         failure = model_error(error, "The model's state_dict()", model)
+    else:
+        other = next((key for key in state.names() if not issubclass(type(key), str)), None)
+        if other is None:
+            return state
+        failure = ModelError(
+            f"The model's state_dict() has a key of class {type(other).__name__}: "
+            "keys must be text to be written or compared."
+        )
     raise failure
 
 

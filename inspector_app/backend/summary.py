@@ -21,6 +21,7 @@ _BADGES = {
     Role.TENSOR: "T",
     Role.GROUP: " ",
 }
+_REGISTERED = Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED
 _NAME_WIDTH = 64  # longer names are cut in the middle
 _VALUE_WIDTH = 24
 
@@ -183,10 +184,10 @@ def _marks(table: RowTable, position: int, sums: SubtreeSums) -> str:
         if frozen is not False:
             marks.append("frozen" if frozen else "partly frozen")
     if Flag.TENSOR in flags:
-        if role == Role.BUFFER and Flag.PERSISTENT not in flags:
-            marks.append("not saved")
-        if role == Role.ATTRIBUTE and Flag.IN_PARAMETERS not in flags:
+        if role != Role.TENSOR and not flags & _REGISTERED:
             marks.append("not registered")
+        elif role == Role.BUFFER and Flag.PERSISTENT not in flags:
+            marks.append("not saved")
         tie = int(table.tie[position])
         if tie >= 0:
             first = int(table.ids[position]) == tie
@@ -243,30 +244,32 @@ def _aligned(rows: list[list[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _total_lines(table: RowTable, totals: Totals, kind: str) -> list[str]:
     frozen = totals.parameters - totals.trainable
     if kind == "checkpoint":
-        tensors = int((table.role == Role.TENSOR).sum())
-        return [
-            f"{tensors:,} tensors · {totals.parameters + totals.buffers:,} elements · "
-            f"{bytes_text(totals.bytes)}"
-        ]
+        tensors = _counted(int((table.role == Role.TENSOR).sum()), "tensor")
+        elements = _counted(totals.parameters + totals.buffers, "element")
+        return [f"{tensors} · {elements} · {bytes_text(totals.bytes)}"]
     lines = [
-        f"{totals.modules:,} modules · {totals.parameters:,} parameters "
-        f"({totals.trainable:,} trainable, {frozen:,} frozen) · {totals.buffers:,} buffer elements "
-        f"· {bytes_text(totals.bytes)}"
+        f"{_counted(totals.modules, 'module')} · {_counted(totals.parameters, 'parameter')} "
+        f"({totals.trainable:,} trainable, {frozen:,} frozen) · "
+        f"{_counted(totals.buffers, 'buffer element')} · {bytes_text(totals.bytes)}"
     ]
     unseen = int(_unseen(table).size)
     if unseen:
-        are = "tensor is" if unseen == 1 else "tensors are"
-        lines.append(f"{unseen:,} {are} not registered: neither trained nor moved nor saved.")
+        are = "is" if unseen == 1 else "are"
+        tensors = f"{_counted(unseen, 'tensor')} {are}"
+        lines.append(f"{tensors} not registered: neither trained nor moved nor saved.")
     return lines
 
 
 def _unseen(table: RowTable) -> Int32:
     """Positions of tensors that are held by plain attributes only."""
-    facts = Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED
-    plain = (table.flags & np.uint32(Flag.TENSOR | facts)) == np.uint32(Flag.TENSOR)
+    plain = (table.flags & np.uint32(Flag.TENSOR | _REGISTERED)) == np.uint32(Flag.TENSOR)
     distinct = (table.tie < 0) | (table.tie == table.ids)
     return np.flatnonzero(plain & distinct & (table.role != Role.TENSOR)).astype(np.int32)
 
@@ -288,6 +291,8 @@ def summary_text(
     lines = [*_aligned(rows), ""]
     hidden = len(table) - len(shown)
     if hidden:
-        lines.append(f"{hidden:,} rows lie deeper than {depth} levels.")
+        lie = "lies" if hidden == 1 else "lie"
+        levels = _counted(depth or 0, "level")
+        lines.append(f"{_counted(hidden, 'row')} {lie} deeper than {levels}.")
     lines += _total_lines(table, totals, kind)
     return "\n".join(lines) + "\n"

@@ -384,6 +384,20 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
     assert sorted(os.listdir(tmp_path / "far")) == ["new", "x"]
 
 
+def test_the_file_that_takes_our_own_words_is_not_replaced(tmp_path):
+    path = tmp_path / "log"
+    with open(path, "w") as log:
+        kept = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            with pytest.raises(RequestError, match="own words"):
+                export(STATE, str(path))
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    assert path.read_bytes() == b""
+
+
 def test_what_cannot_be_written_says_why_and_stays(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "loop").symlink_to("loop")

@@ -269,3 +269,16 @@ def test_meta(write: Any) -> None:
     assert found.model.weight.is_meta
     assert not torch.zeros(1).is_meta
     assert "not on 'cuda'" in refusal(path, device="cuda").sentence
+
+
+@pytest.mark.parametrize("base", ["BaseException", "GeneratorExit"])
+def test_an_exception_below_exception_is_told_as_well(write: Any, base: str) -> None:
+    path = write(f"class Low({base}): pass\ndef make(): raise Low('deep down')")
+    assert "Low: deep down" in refusal(f"{path}:make").sentence
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1])
+def test_a_seed_that_torch_cannot_take(write: Any, seed: int) -> None:
+    path = write("from torch import nn\ndef make(): return nn.Identity()")
+    with pytest.raises(TargetError, match="too large"):
+        open_target(f"{path}:make", seed=seed)

@@ -92,3 +92,11 @@ def test_the_failed_call_keeps_nothing_alive():
     error = raised_by(nn.Sequential(Picky()), 1)
     assert error.__context__ is None
     assert error.__cause__ is None
+
+
+def test_an_exception_that_cannot_describe_itself() -> None:
+    class Mute(RuntimeError):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert model_error(Mute(), "The model").sentence == "The model raised Mute."

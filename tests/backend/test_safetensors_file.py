@@ -325,3 +325,14 @@ def test_no_descriptor_stays_open(tmp_path):
 
 def test_an_entry_counts_its_elements():
     assert TensorEntry("a", "float32", (), 0, 4).count == 1
+
+
+@pytest.mark.parametrize("bit", [*range(24, 64), *range(64, 72)])
+def test_damaged_first_bytes_before_long_notes_are_called_damaged(tmp_path, bit):
+    path = tmp_path / "file.safetensors"
+    save_file({"a": torch.zeros(2)}, path, metadata={"note": "x" * 5000})
+    data = bytearray(path.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(data)
+    with pytest.raises(DamagedFileError):
+        SafetensorsFile(path)

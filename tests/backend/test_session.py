@@ -314,7 +314,10 @@ def test_a_failing_forward_names_the_module(session, tmp_path):
         session.run()
 
 
-@pytest.mark.parametrize("body", ["raise ValueError('no')", "raise SystemExit(3)", "return 1/0"])
+@pytest.mark.parametrize(
+    "body",
+    ["raise ValueError('no')", "raise SystemExit(3)", "return 1/0", "return {1: self.weight}"],
+)
 def test_a_failing_state_dict_is_told(session, tmp_path, body):
     target = write(
         tmp_path,

@@ -121,7 +121,7 @@ def test_branches() -> None:
 
 def test_text_says_what_depth_hides() -> None:
     lines = as_text(Mixed(), depth=1)
-    assert any("rows lie deeper than 1 levels" in line for line in lines)
+    assert any("rows lie deeper than 1 level." in line for line in lines)
     assert not any("running_mean" in line for line in lines)
     shown = next(line for line in lines if "norm" in line)
     assert shown.startswith("├─ ")
@@ -168,3 +168,17 @@ def test_checkpoint(tmp_path: Path) -> None:
 )
 def test_bytes_text(count: int, text: str) -> None:
     assert bytes_text(count) == text
+
+
+class Hidden(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.BatchNorm1d(2)]
+
+
+def test_every_tensor_outside_of_the_model_is_marked() -> None:
+    lines = as_text(Hidden())
+    marked = [line for line in lines if line.endswith("not registered")]
+    assert len(marked) == 5
+    assert lines[-1].startswith("5 tensors are not registered")
+    assert lines[-2].startswith("1 module · 0 parameters ")

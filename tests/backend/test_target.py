@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -136,3 +137,20 @@ def test_relative_path_and_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("first", ["checkpoint", "opening", "opening.target"])
 def test_any_part_can_be_imported_first(first: str) -> None:
     subprocess.run([sys.executable, "-c", f"import inspector_app.backend.{first}"], check=True)
+
+
+def test_a_package_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package_of_a_person"
+    package.mkdir()
+    (package / "__init__.py").write_text("from torch.nn import Identity as build")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    opened = open_target("package_of_a_person:build")
+    assert isinstance(opened, OpenModel)
+    assert "is a folder" in sentence(package)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is a pipe" in sentence(tmp_path / "pipe")

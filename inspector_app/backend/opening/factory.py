@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from inspector_app.backend.failures import spoken
 from inspector_app.protocol.errors import InspectorError, TargetError
 
 DEFAULT_FACTORY = "build_model"
@@ -66,17 +67,6 @@ def _detail(error: BaseException) -> str:
     return "".join([*head, *lines, *traceback.format_exception_only(type(error), error)])
 
 
-def _spoken(error: BaseException) -> str:
-    """Class and first line of an exception, whatever its own ``__str__`` does."""
-    try:
-        lines = str(error).strip().splitlines()
-    except Exception:  # noqa: BLE001 - a person's exception may fail to describe itself
-        lines = []
-    text = lines[0].strip() if lines else ""
-    text = text if len(text) <= 300 else text[:299] + "…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
 def _failure(error: BaseException, doing: str, own_folder: str) -> TargetError:
     """A sentence with the innermost line of the person's own code."""
     if isinstance(error, SyntaxError) and error.filename:
@@ -85,7 +75,7 @@ def _failure(error: BaseException, doing: str, own_folder: str) -> TargetError:
         frames = _theirs(error)
         own = [frame for frame in frames if frame.filename.startswith(own_folder)] or frames
         where = f"{own[-1].filename}, line {own[-1].lineno}" if own else ""
-        what = _spoken(error)
+        what = spoken(error)
     if isinstance(error, SystemExit):
         what = f"it ended the program (sys.exit({error.code!r})); let it return the model instead"
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -135,7 +125,9 @@ def load_file(path: Path, *, user_path: bool) -> ModuleType:
     failure = None
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's file raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a person's file raises
         sys.modules.pop(name, None)
         failure = _failure(error, f"Loading {path.name}", str(path.parent))
     if failure is not None:
@@ -161,7 +153,9 @@ def load_package(name: str, *, user_path: bool) -> ModuleType:
             )
         else:
             failure = _failure(error, f"Importing {name}", os.getcwd())
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's module raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a person's module raises
         failure = _failure(error, f"Importing {name}", os.getcwd())
     raise failure
 
@@ -207,7 +201,9 @@ def find_factory(
         names = factories(module)
         known = f"It has: {', '.join(names)}" if names else "It has nothing that builds a model"
         failure = TargetError(f"{where} has no '{name}'. {known}.")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a lazy module imports here
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a lazy module imports here
         failure = _failure(error, f"Looking up '{name}' in {where}", own_folder)
     if failure is not None:
         raise failure
@@ -274,7 +270,9 @@ def build(
     try:
         with _on(device):
             model = factory(**arguments)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's code raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a person's code raises
         failure = _failure(error, f"{name}()", own_folder)
     if failure is not None:
         raise failure

@@ -34,6 +34,7 @@ from inspector_app.protocol.errors import RefusedError, TargetError
 HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
 BLOCK = 1 << 22  # bytes read at a time
 METADATA = "__metadata__"
+_NOTES = f'"{METADATA}"'.encode()
 _ELEMENTS_LIMIT = 2**63  # what torch can count
 
 
@@ -122,7 +123,8 @@ def begins_like_safetensors(start: bytes) -> bool:
     if len(start) < 9:
         return False
     plausible = struct.unpack("<Q", start[:8])[0] <= HEADER_LIMIT
-    return (plausible and start[8:9] == b"{") or b'"data_offsets"' in start
+    # Of a file whose first bytes are damaged, one of the format's own words still tells.
+    return (plausible and start[8:9] == b"{") or b'"data_offsets"' in start or _NOTES in start
 
 
 def _said_twice(header: bytes, entries: int, metadata: dict[str, str] | None) -> bool:

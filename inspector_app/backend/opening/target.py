@@ -47,6 +47,8 @@ def _open_factory(
     user_path: bool,
 ) -> OpenModel:
     """Load the code, seed, call the factory."""
+    if not -(2**63) <= seed < 2**64:
+        raise TargetError(f"The seed {seed} is too large: torch takes -2**63 to 2**64 - 1.")
     seed_everything(seed)
     if path is not None:
         where, title, own_folder = path.name, path.stem, str(path.parent)
@@ -92,7 +94,7 @@ def _what_it_is(path: Path, start: bytes) -> str:
     """Words for a file that is no safetensors file."""
     text = start.lstrip()[:64].lower()
     if not start:
-        return "is empty. Was a download or a copy cut short?"
+        return "is empty: a download or a copy may have been cut short"
     if start.startswith(b"version https://git-lfs"):
         return (
             "is a git-lfs pointer, not the file itself. Fetch the content with 'git lfs pull', "
@@ -117,6 +119,8 @@ def _what_it_is(path: Path, start: bytes) -> str:
 def _open_content(path: Path, target: str) -> checkpoint.Checkpoint:
     """A file that is not Python, by what is in it."""
     try:
+        if path.is_fifo():  # reading it would wait for a writer
+            raise TargetError(f"{path} is a pipe, not a file: save what comes out of it first.")
         with open(path, "rb") as file:
             start = file.read(4096)
     except OSError as error:
@@ -183,7 +187,8 @@ def open_target(
     path = whole if whole.exists() else Path(head).expanduser()
     if path is whole:
         head, factory_name = target, None
-    if path.is_dir():
+    is_package = factory_name is not None and re.fullmatch(_DOTTED, head) is not None
+    if path.is_dir() and not is_package:
         inside = sorted(p.name for p in path.iterdir() if p.suffix in (".safetensors", ".py"))[:5]
         known = f" It holds {', '.join(inside)}." if inside else ""
         raise TargetError(f"{path} is a folder: name a file in it.{known}")
@@ -193,12 +198,12 @@ def open_target(
         return _open_factory(
             target, path.resolve(), "", factory_name, given, device, seed, user_path
         )
-    if path.exists():
+    if path.exists() and not path.is_dir():
         if factory_name is not None:
             raise TargetError(f"{path} is no Python file, so it has no factory '{factory_name}'.")
         _refuse_arguments(given, path.name)
         return _open_content(path, target)
-    if factory_name is not None and re.fullmatch(_DOTTED, head):
+    if is_package:
         return _open_factory(target, None, head, factory_name, given, device, seed, user_path)
     if target in sample_names():
         raise TargetError(f"There is no file '{target}'. For the sample, open {_SAMPLE}{target}.")
