@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import NamedTuple
 
 from PySide6.QtCore import QRect, Qt
-from PySide6.QtGui import QColor, QFontMetrics, QPainter
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
-from widgets.histogram_cells import Record, classify, picture
+from widgets.histogram_cells import Record, step_path
 from widgets.numbers import count_text, short_count, value_text
 from widgets.theme import GRID, current_theme, mix, mono_font, ui_font
 
@@ -92,7 +92,6 @@ class CellPainter:
         self._look = look
         self._logarithmic = logarithmic
         self._theme = current_theme()
-        self._ratio = device.devicePixelRatioF()
         self._painter = QPainter(device)
         self._painter.fillRect(area, self._theme.window)
 
@@ -110,8 +109,7 @@ class CellPainter:
     def paint(self, cells: list[PlacedCell]) -> None:
         """Everything of the given cells."""
         self._paint_grounds(cells)
-        for removed in (False, True):
-            self._paint_plots([cell for cell in cells if cell.state.removed == removed], removed)
+        self._paint_plots(cells)
         self._painter.setFont(mono_font(small=True))
         for cell in cells:
             self._paint_title(cell)
@@ -139,29 +137,29 @@ class CellPainter:
             if cell.current:
                 painter.drawRect(cell.rect.adjusted(1, 1, -2, -2))
 
-    def _paint_plots(self, cells: list[PlacedCell], removed: bool) -> None:
-        """All histograms from one picture."""
+    def _paint_plots(self, cells: list[PlacedCell]) -> None:
+        """Filled outlines without antialiasing, then the means: each needs one pen for all."""
         drawn = [
-            (cell.state.record, self._look.plot(cell.rect))
+            (cell.state, cell.state.record, self._look.plot(cell.rect))
             for cell in cells
             if cell.state.record is not None and len(cell.state.record.counts)
         ]
-        if not drawn:
-            return
-        theme, ratio = self._theme, self._ratio
-        width, height = round(drawn[0][1].width() * ratio), round(drawn[0][1].height() * ratio)
-        classes = classify(
-            [record.heights(self._logarithmic) for record, _ in drawn],
-            [record.mean_place for record, _ in drawn],
-            width,
-            height,
-        )
-        outline = theme.muted if removed else theme.accent
-        fill = mix(outline, theme.base, 0.28)
-        image, _pixels = picture(classes, (theme.base, outline, fill, theme.text))
-        for number, (_, plot) in enumerate(drawn):
-            source = QRect(0, number * height, width, height)
-            self._painter.drawImage(plot, image, source)
+        painter, theme = self._painter, self._theme
+        for removed, outline in ((False, theme.accent), (True, theme.muted)):
+            histograms = [
+                (record.heights(self._logarithmic), plot)
+                for state, record, plot in drawn
+                if state.removed == removed
+            ]
+            if histograms:
+                painter.setPen(outline)
+                painter.setBrush(mix(outline, theme.base, 0.28))
+                painter.drawPath(step_path(histograms))
+        painter.setPen(QPen(theme.text, 1, Qt.PenStyle.DashLine))
+        for _, record, plot in drawn:
+            if 0 <= record.mean_place <= 1:
+                across = plot.left() + round(record.mean_place * (plot.width() - 1))
+                painter.drawLine(across, plot.top(), across, plot.bottom())
 
     def _paint_title(self, cell: PlacedCell) -> None:
         state, rect = cell.state, cell.rect

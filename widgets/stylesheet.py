@@ -51,6 +51,13 @@ QLineEdit { background: $base; border: 1px solid $border; border-radius: 4px;
 QLineEdit:focus { border-color: $accent; }
 QLineEdit:disabled { color: $disabled; background: $window; }
 
+QCheckBox::indicator { width: 12px; height: 12px; border: 1px solid $muted; border-radius: 3px;
+    background: $base; }
+QCheckBox::indicator:checked { background: $accent; border-color: $accent; }
+QCheckBox::indicator:disabled { border-color: $border; background: $window; }
+QCheckBox::indicator:checked:disabled { background: $disabled; }
+QCheckBox::indicator:focus { border-color: $accent; }
+
 QRadioButton { spacing: 8px; }
 QRadioButton::indicator { width: 12px; height: 12px; border: 1px solid $muted; border-radius: 7px;
     background: $base; }

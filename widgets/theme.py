@@ -54,9 +54,10 @@ def set_tone(label: QLabel, tone: str) -> None:
     changes, so that the label would keep the colours of the theme before.
     """
     label.setProperty("tone", tone)
-    style = label.style()
-    style.unpolish(label)
-    style.polish(label)
+    if label.testAttribute(Qt.WidgetAttribute.WA_WState_Polished):  # else Qt does when it is shown
+        style = label.style()
+        style.unpolish(label)
+        style.polish(label)
 
 
 class ThemeManager(QObject):

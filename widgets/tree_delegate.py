@@ -124,7 +124,7 @@ class RowDelegate(QStyledItemDelegate):
                 painter.drawPixmap(right + _GAP, rect.top() + (rect.height() - 12) // 2, picture)
         italic = bool(index.data(TreeRole.ITALIC))
         text_rect = QRect(left, rect.top(), right - left, rect.height())
-        text = str(index.data(Qt.ItemDataRole.DisplayRole) or "")
+        text = one_line(str(index.data(Qt.ItemDataRole.DisplayRole) or ""))
         metrics = _metrics(italic)
         shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, text_rect.width())
         match = index.data(TreeRole.MATCH)
@@ -146,7 +146,7 @@ class RowDelegate(QStyledItemDelegate):
         number = bool(alignment and Qt.AlignmentFlag(alignment) & Qt.AlignmentFlag.AlignRight)
         inner = rect.adjusted(_GAP, 0, -GRID if number else -_GAP, 0)
         metrics = _metrics(False)
-        shown = metrics.elidedText(str(text), Qt.TextElideMode.ElideMiddle, inner.width())
+        shown = metrics.elidedText(one_line(str(text)), Qt.TextElideMode.ElideMiddle, inner.width())
         painter.setFont(_font(False))
         frozen = index.sibling(index.row(), 0).data(TreeRole.FROZEN)
         painter.setPen(theme.muted if frozen else theme.text)
@@ -166,6 +166,15 @@ class RowDelegate(QStyledItemDelegate):
                 QToolTip.showText(event.globalPos(), FREEZE_TIPS[Qt.CheckState(state)], view)
                 return True
         return super().helpEvent(event, view, option, index)
+
+
+# Characters of control as the pictures that Unicode has for them.
+_PICTURES = {**{code: 0x2400 + code for code in range(32)}, 127: 0x2421}
+
+
+def one_line(text: str) -> str:
+    """A text of the same length without line breaks: any string can be a name."""
+    return text.translate(_PICTURES)
 
 
 _LEFT = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)

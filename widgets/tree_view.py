@@ -50,6 +50,7 @@ class LazyTreeView(QTreeView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._selected: list[int] | None = None  # ids, None until they are asked for
         self.setUniformRowHeights(True)
         self.setAlternatingRowColors(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -72,11 +73,18 @@ class LazyTreeView(QTreeView):
     # -- rows ----------------------------------------------------------------------------------
 
     def selected_rows(self) -> list[int]:
-        """Ids of the selected rows."""
+        """Ids of the selected rows; read once per selection, since thousands may be selected."""
         if _model_of(self) is None:
             return []
-        indexes = self.selectionModel().selectedRows(0)
-        return [row for index in indexes if (row := _row_id(index)) >= 0]
+        if self._selected is None:
+            indexes = self.selectionModel().selectedRows(0)
+            self._selected = [row for index in indexes if (row := _row_id(index)) >= 0]
+        return list(self._selected)
+
+    def reset(self) -> None:
+        """Other rows: nothing is selected, and Qt does not tell."""
+        self._selected = None
+        super().reset()
 
     def current_row(self) -> int:
         """Id of the current row, -1 where there is none."""
@@ -114,6 +122,7 @@ class LazyTreeView(QTreeView):
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
         """Tell which rows are selected."""
+        self._selected = None
         super().selectionChanged(selected, deselected)
         self.selection_rows_changed.emit(self.selected_rows())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from inspector_app.protocol.messages import Fact
 from inspector_app.protocol.table import Flag, Role, RowTable
 
+_PART = "Part of the model"
+
 
 def _optimizer_fact(flags: Flag, role: Role, owner: str) -> Fact:
     seen = Flag.IN_PARAMETERS in flags
@@ -83,13 +85,17 @@ def registration_facts(table: RowTable, position: int, *, is_module: bool) -> li
             "where it is registered as well. nn.ModuleList, nn.ModuleDict, nn.ParameterList and "
             "nn.ParameterDict register."
         )
-        return [Fact(label="Registration", value=value, tone="warning")]
+        return [Fact(label=_PART, value=value, tone="warning")]
     if not is_module:
         return []
     if Flag.IN_MODEL in flags:
-        return [Fact(label="Registration", value="model.modules() yields it.", tone="good")]
+        value = (
+            "Registered: model.modules() yields it, so the parameters and buffers registered on it "
+            "are trained, moved and saved with the model."
+        )
+        return [Fact(label=_PART, value=value, tone="good")]
     value = (
         "model.modules() does not yield it: none of its parameters is trained, moved or saved. "
         "Hold it in an attribute of its own or in nn.ModuleList or nn.ModuleDict."
     )
-    return [Fact(label="Registration", value=value, tone="warning")]
+    return [Fact(label=_PART, value=value, tone="warning")]

@@ -8,6 +8,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -32,6 +34,7 @@ def run(target: str | None, arguments: dict[str, Any], device: str = "cpu", seed
     with told_of_errors(window), ended_by_interrupt(window):
         if target is not None:
             after_first_paint(window, lambda: window.open(target, arguments, device, seed))
+        after_first_paint(window, import_plotting)
         window.show()
         return application.exec()
 
@@ -69,6 +72,14 @@ class _FirstPaint(QObject):
 def after_first_paint(window: MainWindow, then: Callable[[], None]) -> None:
     """Call ``then`` once the window can be seen: importing torch must not delay that."""
     _FirstPaint(window, then)
+
+
+def import_plotting() -> None:
+    """Import pyqtgraph beside the event loop, before the first histogram asks for it.
+
+    It takes 0.7 s, which would hold up the window's start, or freeze the window later.
+    """
+    Thread(target=import_module, args=("pyqtgraph",), name="plotting", daemon=True).start()
 
 
 @contextmanager

@@ -207,7 +207,7 @@ class MainWindow(QMainWindow):
         status.addPermanentWidget(self.worker_state)
 
     def _connect(self) -> None:
-        for teller in (self.files, self.edits, self.live):
+        for teller in (self.files, self.edits, self.live, self.tree_panel):
             teller.told.connect(self.tell)
         self.session.notice.connect(lambda text, tone: self.tell(text, tone, ""))
         self.session.opened.connect(self._opened)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -104,6 +106,28 @@ def test_expanding_and_collapsing_reach_all_rows_below(tree):
     tree.expand_below([3], False)
     assert not tree.view.isExpanded(model.index_of(8))
     assert tree.view.isExpanded(model.index_of(0))
+
+
+def test_of_very_many_rows_only_the_upper_levels_are_opened(tree, qtbot, monkeypatch):
+    monkeypatch.setattr("inspector_app.gui.panels.tree_panel._MOST_OPENED", 1)
+    model = tree.view.model()
+    tree.view.collapse(model.index_of(0))
+    with qtbot.waitSignal(tree.told) as told:
+        tree.expand_below([0], True)
+    assert told.args[0].startswith("Opened the first level: more would be over 1 rows")
+    assert tree.view.isExpanded(model.index_of(0))
+    assert not tree.view.isExpanded(model.index_of(3))
+
+
+def test_what_was_open_before_a_filter_is_laid_out_once(tree, monkeypatch):
+    tree.expand_below([0], True)
+    tree.filter.setText("3")
+    steps = []
+    monkeypatch.setattr(tree.view, "expand", lambda index: steps.append("open"))
+    monkeypatch.setattr(tree.view, "scheduleDelayedItemsLayout", lambda: steps.append("layout"))
+    tree.filter.clear()
+    assert steps[:2] == ["layout", "open"]
+    assert steps.count("layout") == 1
 
 
 def test_modules_and_their_leaves(table):
@@ -229,6 +253,33 @@ def test_initialising_tells_what_is_refused(qtbot, session, table):
     assert "1 row refused" in summary
     assert "cannot" in summary or "undone" in summary
     assert dialog.preview.list.topLevelItemCount() == 3
+
+
+def test_no_field_of_initialise_covers_another(qtbot, session, table):
+    dialog = InitializeDialog(session, lambda: table, Selection(rows=[4]), "body.0")
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    dialog.resize(dialog.minimumSize())
+    places = [dialog._arguments, dialog.seed_box, dialog.preview, dialog.buttons]
+    for above, below in pairwise(places):
+        assert above.geometry().bottom() < below.geometry().top(), below
+    last = list(dialog._fields.values())[-1]
+    assert last.geometry().bottom() <= dialog._arguments.height()
+
+
+def test_initialising_by_pattern(qtbot, session, table):
+    dialog = InitializeDialog(session, lambda: table, Selection(rows=[4]), "body.0")
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert dialog.selection == Selection(rows=[4])
+    qtbot.keyClicks(dialog.pattern, "body")
+    assert dialog.by_pattern.isChecked()
+    assert dialog.selection == Selection(patterns=["body"])
+    qtbot.waitUntil(dialog.apply_button.isEnabled)
+    dialog.pattern.clear()
+    qtbot.waitUntil(lambda: "Type a pattern" in dialog.preview.summary.text())
+    assert not dialog.apply_button.isEnabled()
 
 
 def test_the_arguments_of_a_scheme_are_checked(qtbot, session, table):

@@ -128,3 +128,14 @@ def test_tones_of_labels_follow_the_theme(manager, qtbot):
             assert shown == theme.tone(tone), (choice, tone)
     set_tone(labels["muted"], "plain")
     assert labels["muted"].palette().color(QPalette.ColorRole.WindowText) == LIGHT.text
+
+
+def test_a_tone_leaves_the_font_alone(manager, qtbot):
+    label = QLabel("x")
+    qtbot.addWidget(label)
+    set_tone(label, "muted")
+    label.setFont(mono_font())
+    label.show()
+    manager.choose("dark")
+    set_tone(label, "good")
+    assert label.font().family() == mono_font().family()

@@ -26,6 +26,7 @@ class HistoryPanel(QWidget):
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.list = QListView()
         self.list.setObjectName("historyList")
+        self.list.setStyleSheet(f"padding-left: {GRID}px")  # in line with the toolbar above
         self.list.setAccessibleName("Edits so far")
         self.list.setModel(model)
         self.list.setUniformItemSizes(True)

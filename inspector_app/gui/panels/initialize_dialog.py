@@ -6,10 +6,19 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QLocale
 from PySide6.QtGui import QDoubleValidator
-from PySide6.QtWidgets import QComboBox, QFormLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QRadioButton,
+    QWidget,
+)
 
 from inspector_app.gui.panels.asking import Asks
 from inspector_app.gui.panels.forms import even, seed_box
+from inspector_app.gui.panels.freeze_pattern_dialog import patterns_in
 from inspector_app.gui.panels.plan_dialog import PlanDialog
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.protocol.errors import RequestError
@@ -35,18 +44,29 @@ class InitializeDialog(PlanDialog):
         super().__init__(session, table, "Initialise", parent)
         self.setObjectName("initializeDialog")
         self.setWindowTitle("Initialise")
-        self.selection = selection
+        self._selection = selection
         self._fields: dict[str, QLineEdit | QComboBox] = {}
-        what = ToneLabel(words)
-        what.setObjectName("initializeWhat")
-        what.setFont(mono_font())
-        what.setWordWrap(True)
+        self.selected = QRadioButton(f"Se&lected: {words}")
+        self.selected.setObjectName("initializeSelected")
+        self.selected.setChecked(True)
+        self.by_pattern = QRadioButton("&Pattern:")
+        self.pattern = QLineEdit()
+        self.pattern.setObjectName("initializePattern")
+        self.pattern.setAccessibleName("pattern of what is initialised")
+        self.pattern.setFont(mono_font())
+        self.pattern.setPlaceholderText("encoder.* *.bias")
+        pattern_row = QHBoxLayout()
+        pattern_row.addWidget(self.by_pattern)
+        pattern_row.addWidget(self.pattern, 1)
+        group = QButtonGroup(self)
+        for button in (self.selected, self.by_pattern):
+            group.addButton(button)
         self.scheme_box = QComboBox()
         self.scheme_box.setObjectName("initializeScheme")
         self.scheme_box.setFont(mono_font())
         self.scheme_box.addItems(list(SCHEMES))
         self.explanation = ToneLabel(tone="muted")
-        self.explanation.setWordWrap(True)
+        self.explanation.reserve_lines(5 * GRID)
         self._arguments = QWidget()
         self._arguments_form = QFormLayout(self._arguments)
         self._arguments_form.setContentsMargins(0, 0, 0, 0)
@@ -57,13 +77,24 @@ class InitializeDialog(PlanDialog):
             "initializeSeed", "The same seed gives the same values; no other random state moves"
         )
         even(self.scheme_box, self.seed_box)
-        self.form.addRow("What", what)
+        self.form.addRow("What", self.selected)
+        self.form.addRow("", pattern_row)
         self.form.addRow("S&cheme", self.scheme_box)
         self.form.addRow("", self.explanation)
         self.form.addRow("Arguments", self._arguments)
         self.form.addRow("&Seed", self.seed_box)
+        group.buttonToggled.connect(self.refresh)
+        self.pattern.textEdited.connect(lambda: self.by_pattern.setChecked(True))
+        self.pattern.textChanged.connect(self.refresh)
         self.scheme_box.currentTextChanged.connect(self._scheme_changed)
         self._scheme_changed()
+
+    @property
+    def selection(self) -> Selection:
+        """The rows selected, or what the patterns mean."""
+        if self.by_pattern.isChecked():
+            return Selection(patterns=patterns_in(self.pattern.text()))
+        return self._selection
 
     @property
     def scheme(self) -> Scheme:
@@ -86,6 +117,8 @@ class InitializeDialog(PlanDialog):
 
     def plan(self) -> Request | str:
         """Ask what would change."""
+        if self.by_pattern.isChecked() and not self.selection.patterns:
+            return "Type a pattern such as encoder.* to see what it would change."
         try:
             return PlanInitialize(selection=self.selection, scheme=self.scheme)
         except RequestError as error:

@@ -28,7 +28,8 @@ class PlanDialog(QDialog):
         self._table = table
         self._asked: int | None = None
         self._wanted = 0
-        self.setMinimumSize(76 * GRID, 62 * GRID)
+        self.setMinimumWidth(76 * GRID)
+        self.resize(76 * GRID, 62 * GRID)  # or higher, where the fields need it
         self.form = QFormLayout()
         self.form.setSpacing(GRID)
         self.preview = PlanPreview()

@@ -12,6 +12,7 @@ from inspector_app.protocol.messages import Planned
 from inspector_app.protocol.table import RowTable
 from widgets.numbers import count_text
 from widgets.theme import GRID, current_theme, mono_font
+from widgets.tree_delegate import one_line
 
 _SHOWN = 200  # rows listed of each kind; the rest is counted
 
@@ -32,15 +33,14 @@ class PlanPreview(QWidget):
         self.setObjectName("planPreview")
         self.summary = ToneLabel(tone="muted")
         self.summary.setObjectName("planSummary")
-        self.summary.setWordWrap(True)
-        self.summary.setMinimumHeight(5 * GRID)
+        self.summary.reserve_lines(5 * GRID)
         self.summary.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.list = QTreeWidget()
         self.list.setObjectName("planList")
         self.list.setAccessibleName("What would change and what is refused")
         self.list.setHeaderHidden(True)
         self.list.setUniformRowHeights(True)
-        self.list.setMinimumHeight(22 * GRID)
+        self.list.setMinimumHeight(16 * GRID)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GRID)
@@ -87,7 +87,7 @@ class PlanPreview(QWidget):
     def _branch(self, title: str, paths: list[str]) -> QTreeWidgetItem:
         branch = QTreeWidgetItem(self.list, [title])
         for path in paths[:_SHOWN]:
-            item = QTreeWidgetItem(branch, [path])
+            item = QTreeWidgetItem(branch, [one_line(path)])
             item.setFont(0, mono_font(small=True))
             item.setToolTip(0, path)
         if len(paths) > _SHOWN:

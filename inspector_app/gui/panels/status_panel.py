@@ -63,12 +63,11 @@ class TotalsLine(QWidget):
             exact = [f"{count_text(totals.bytes)} bytes"]
         else:
             short = [
-                f"{short_count(totals.modules)} modules",
+                f"{short_count(totals.modules)} module{'' if totals.modules == 1 else 's'}",
                 f"{short_count(totals.parameters)} parameters",
                 f"{short_count(totals.trainable)} trainable",
                 f"{short_count(totals.buffers)} in buffers",
                 bytes_text(totals.bytes),
-                f"model on {opened.device}",
             ]
             exact = [
                 f"{count_text(totals.modules)} modules",

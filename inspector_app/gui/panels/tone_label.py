@@ -28,3 +28,14 @@ class ToneLabel(QLabel):
         if tone != self._tone:
             self._tone = tone
             set_tone(self, tone)
+
+    def reserve_lines(self, height: int) -> None:
+        """Wrap within ``height`` pixels, whatever is said: nothing around it moves.
+
+        The layout is not asked to follow the text: Qt's forms then give rows less than they need.
+        """
+        self.setWordWrap(True)
+        self.setMinimumHeight(height)
+        policy = self.sizePolicy()
+        policy.setHeightForWidth(False)
+        self.setSizePolicy(policy)

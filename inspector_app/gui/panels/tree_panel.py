@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt
+from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QGraphicsOpacityEffect, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
@@ -17,11 +17,17 @@ from widgets.tree_view import LazyTreeView
 
 _GREY = 0.5  # opacity
 _OPENED = 500  # matches whose parents are opened
+_MOST_OPENED = 4_000  # rows that one command brings into view
 _WIDTHS = (30, 18, 14, 15, 7, 11, 9)  # of the columns, in grid units
 
 
 class TreePanel(QWidget):
-    """Filter box above, tree below; Escape clears the filter, Down and Return go to the tree."""
+    """Filter box above, tree below; Escape clears the filter, Down and Return go to the tree.
+
+    ``told(text, tone, detail)`` tells a person.
+    """
+
+    told = Signal(str, str, str)
 
     def __init__(self, model: RowTreeModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -105,20 +111,49 @@ class TreePanel(QWidget):
         self.view.viewport().setGraphicsEffect(effect)  # type: ignore[arg-type]
 
     def expand_below(self, rows: list[int], opened: bool) -> None:
-        """Open or close rows and all below them."""
+        """Open or close rows and all below them; of very many, only the upper levels are opened."""
+        if opened:
+            self._open_levels([self._model.index_of(row) for row in rows])
+            return
         for row in rows:
-            index = self._model.index_of(row)
-            if opened:
-                self.view.expandRecursively(index)
-            else:
-                self._collapse(index)
+            for index in reversed(self._open_below(self._model.index_of(row))):
+                self.view.collapse(index)
 
-    def _collapse(self, index: QModelIndex) -> None:
-        for row in range(self._model.rowCount(index)):
-            child = self._model.index(row, 0, index)
-            if self.view.isExpanded(child):
-                self._collapse(child)
-        self.view.collapse(index)
+    def _open_levels(self, level: list[QModelIndex]) -> None:
+        """Open level by level: laying out a row takes Qt some 25 microseconds."""
+        levels = came = 0
+        while level:
+            below = sum(self._model.rowCount(index) for index in level)
+            if levels and came + below > _MOST_OPENED:
+                words = "level" if levels == 1 else f"{count_text(levels)} levels"
+                self.told.emit(
+                    f"Opened the first {words}: more would be over {count_text(_MOST_OPENED)} rows "
+                    "at once. Select rows further down to open all below them.",
+                    "info",
+                    "",
+                )
+                return
+            for index in level:
+                self.view.expand(index)
+            levels, came = levels + 1, came + below
+            level = [
+                child
+                for index in level
+                for row in range(self._model.rowCount(index))
+                if self._model.hasChildren(child := self._model.index(row, 0, index))
+            ]
+
+    def _open_below(self, index: QModelIndex) -> list[QModelIndex]:
+        """The open ones of a row and of all below it, each after the one above it."""
+        found: list[QModelIndex] = []
+        waiting = [index]
+        while waiting:
+            index = waiting.pop()
+            if self.view.isExpanded(index):
+                found.append(index)
+                rows = range(self._model.rowCount(index))
+                waiting += [self._model.index(row, 0, index) for row in rows]
+        return found
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keys of the filter box that mean something else than text; a new width of the tree."""
@@ -139,7 +174,9 @@ class TreePanel(QWidget):
 
     def _filter_changed(self, text: str) -> None:
         if not self._model.filter:
-            self._expanded = self._expanded_rows()
+            self._expanded = [
+                self._model.row_id(index) for index in self._open_below(self._model.index(0, 0))
+            ]
         self._model.set_filter(text)
         if not self._model.filter:
             self._unfilter()
@@ -160,19 +197,8 @@ class TreePanel(QWidget):
         self.matches.say("")
         current = self.view.current_row()
         self.view.collapseAll()
+        self.view.scheduleDelayedItemsLayout()  # once for all, not again for each of them
         for row in self._expanded:
             self.view.expand(self._model.index_of(row))
         if current >= 0:
             self.view.select_row(current)
-
-    def _expanded_rows(self) -> list[int]:
-        """Ids of the open rows that are not below a closed one."""
-        found: list[int] = []
-        waiting = [self._model.index(0, 0)]
-        while waiting:
-            index = waiting.pop()
-            if self.view.isExpanded(index):
-                found.append(self._model.row_id(index))
-                rows = range(self._model.rowCount(index))
-                waiting += [self._model.index(row, 0, index) for row in rows]
-        return found

@@ -142,16 +142,16 @@ def _lines(found: Statistics) -> list[FactLine]:
     positive, negative = count_text(found.positive_infinity), count_text(found.negative_infinity)
     return [
         FactLine("Elements", count_text(found.count)),
-        measured("Mean", found.mean),
-        measured("Deviation", found.deviation),
-        measured("Minimum", found.minimum),
-        measured("Maximum", found.maximum),
-        measured("Norm", found.norm),
-        FactLine("Zeros", count_text(found.zeros) + share),
         FactLine(
             "Not finite",
             lost,
             f"+inf {positive}, -inf {negative}",
             "danger" if found.nan or infinite else "quiet",
         ),
+        measured("Mean", found.mean),
+        measured("Deviation", found.deviation),
+        measured("Minimum", found.minimum),
+        measured("Maximum", found.maximum),
+        measured("Norm", found.norm),
+        FactLine("Zeros", count_text(found.zeros) + share),
     ]
