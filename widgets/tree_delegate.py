@@ -126,7 +126,7 @@ class RowDelegate(QStyledItemDelegate):
         text_rect = QRect(left, rect.top(), right - left, rect.height())
         text = one_line(str(index.data(Qt.ItemDataRole.DisplayRole) or ""))
         metrics = _metrics(italic)
-        shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, text_rect.width())
+        shown = _elided(text, text_rect.width(), italic)
         match = index.data(TreeRole.MATCH)
         if match and shown == text:
             start, length = match
@@ -145,8 +145,7 @@ class RowDelegate(QStyledItemDelegate):
         alignment = index.data(Qt.ItemDataRole.TextAlignmentRole)
         number = bool(alignment and Qt.AlignmentFlag(alignment) & Qt.AlignmentFlag.AlignRight)
         inner = rect.adjusted(_GAP, 0, -GRID if number else -_GAP, 0)
-        metrics = _metrics(False)
-        shown = metrics.elidedText(one_line(str(text)), Qt.TextElideMode.ElideMiddle, inner.width())
+        shown = _elided(one_line(str(text)), inner.width(), False)
         painter.setFont(_font(False))
         frozen = index.sibling(index.row(), 0).data(TreeRole.FROZEN)
         painter.setPen(theme.muted if frozen else theme.text)
@@ -192,6 +191,12 @@ def _font(italic: bool) -> QFont:
 @lru_cache(maxsize=2)
 def _metrics(italic: bool) -> QFontMetrics:
     return QFontMetrics(_font(italic))
+
+
+@lru_cache(maxsize=4096)
+def _elided(text: str, width: int, italic: bool) -> str:
+    """A text without its middle where it is too wide: measuring costs more than painting."""
+    return _metrics(italic).elidedText(text, Qt.TextElideMode.ElideMiddle, width)
 
 
 def _paint_flake(painter: QPainter, theme: Theme) -> None:
