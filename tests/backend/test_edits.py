@@ -3,17 +3,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspector_app.backend import initialization
+from inspector_app.backend import filling
 from inspector_app.backend.freezing import freeze
 from inspector_app.backend.initialization import initialize, plan_initialize
 from inspector_app.backend.journal import Journal
 from inspector_app.backend.snapshots import SnapshotStore
 from inspector_app.protocol.errors import Cancelled, RefusedError
 from inspector_app.protocol.messages import JournalEntry
+from inspector_app.protocol.schemes import SCHEMES as REGISTERED
 from inspector_app.protocol.schemes import parse_scheme
 from tests.backend.edit_models import Mixed, at, everything, state, tree_of
 
-SCHEMES = ["kaiming_uniform_(mode=fan_out)", "xavier_uniform_(2)", "normal_(1, 0.1)", "zeros_"]
+# Every scheme there is, with its defaults and with arguments.
+SCHEMES = [name for name in REGISTERED if name != "reset_parameters"] + [
+    "kaiming_uniform_(mode=fan_out)",
+    "trunc_normal_(1, 0.1, 0.9)",
+    "constant_(-1.5)",
+]
 
 
 @pytest.fixture
@@ -108,14 +114,14 @@ class TestUndo:
             assert state(model) == before
 
     def test_a_failure_of_torch_names_the_tensor(self, model, store, monkeypatch):
-        original = initialization._fill
+        original = filling.fill
 
-        def failing(name, tensor, arguments, generator):
+        def failing(scheme, tensor, layout, generator):
             if tensor.dtype is torch.bfloat16 and tensor.shape == (3, 4):
                 raise RuntimeError("out of luck")
-            original(name, tensor, arguments, generator)
+            original(scheme, tensor, layout, generator)
 
-        monkeypatch.setattr(initialization, "_fill", failing)
+        monkeypatch.setattr(filling, "fill", failing)
         before = state(model)
         with pytest.raises(RefusedError, match=r"brain16.*out of luck"):
             run(model, [], "normal_", store)
