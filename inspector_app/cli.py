@@ -33,6 +33,11 @@ TARGET is one of
 """
 _PATTERNS = """\
 PATTERN is the path of a row or a glob over paths (* crosses dots); a module means its subtree.
+For --freeze and --init it may also be class:NAME (modules of that class or one derived from it) or
+  preset:body        all but the last module that has parameters
+  preset:norms       normalisation layers
+  preset:biases      biases
+  preset:embeddings  embeddings
 """
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 class Pitfalls(nn.Module):
     """Points (batch, width) -> logits (batch, classes)."""
 
+    weights: Tensor
     seen: Tensor
 
     def __init__(self, width: int, classes: int) -> None:
