@@ -291,7 +291,8 @@ def summary_text(
 ) -> str:
     """The tree as aligned lines and its totals, with a newline at the end.
 
-    ``notes`` are lines at the end.  Badges: M module, P parameter, B buffer (b: not saved), A plain attribute, T tensor.
+    ``notes`` are lines at the end.  Badges: M module, P parameter, B buffer (b: not saved),
+    A plain attribute, T tensor.
     """
     table = tree.table
     sums = SubtreeSums(table)

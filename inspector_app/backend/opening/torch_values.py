@@ -112,7 +112,7 @@ class _Layout(NamedTuple):
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    count: int  # elements
+    elements: int
     reach: int  # elements from the first to the last one, as they are stored
 
 
