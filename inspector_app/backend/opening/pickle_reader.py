@@ -31,8 +31,8 @@ from inspector_app.backend.opening.pickle_values import (
 from inspector_app.protocol.errors import TargetError
 
 SIZE_LIMIT = 64 << 20  # bytes of one pickle
-OPCODES_LIMIT = 3_000_000  # a tensor takes 4 in the usual way, 30 in others
-_CONTAINERS_LIMIT = 1_000_000
+OPCODES_LIMIT = 2_000_000  # a tensor takes 4 in the usual way, 30 in others
+_CONTAINERS_LIMIT = 600_000
 _GLOBALS_LIMIT = 20_000
 _MARKS_LIMIT = 20_000
 _MEMO_GAP = 1_024  # numbers that a writer may leave out; Python 2 began to count at 1
