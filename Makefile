@@ -3,6 +3,7 @@
 # make test                       all tests
 # make check                      style, types, and the walls between the packages
 # make bench                      speed and memory, as ratios to what torch itself needs
+# make fuzz                      20,000 mutations of checkpoints, none of which may run code
 # make clean                      what the others left behind, but for the installed packages
 #
 # The first call sets everything up in .venv; see .ci/setup.
@@ -13,7 +14,7 @@ ARGS ?= sample:resnet
 TESTS ?= tests
 SCREENSHOT ?= model-inspector.png
 
-.PHONY: run test check bench clean
+.PHONY: run test check bench fuzz clean
 .DEFAULT_GOAL := run
 
 run:
@@ -45,6 +46,10 @@ bench:
 	@for script in tests/benchmarks/bench_*.py; do \
 		echo "== $$script"; PYTHONPATH=. $(PYTHON_IN_VENV) $$script || exit 1; \
 	done
+
+fuzz:
+	@.ci/setup test
+	@FUZZ=20000 $(PYTHON_IN_VENV) -m pytest tests/backend/test_torch_fuzz.py --timeout 3600
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -29,10 +29,15 @@ TARGET is one of
   sample:NAME                a model that comes with the program (sample:resnet)
   path/to/file.py:factory    a function or class in a file that makes the model
   package.module:factory     the same in an installed or local package
-  weights.safetensors        a checkpoint on its own
+  weights.safetensors        a checkpoint on its own; .pt archives of torch.save as well
 """
 _PATTERNS = """\
 PATTERN is the path of a row or a glob over paths (* crosses dots); a module means its subtree.
+For --freeze and --init it may also be class:NAME (modules of that class or one derived from it) or
+  preset:body        all but the last module that has parameters
+  preset:norms       normalisation layers
+  preset:biases      biases
+  preset:embeddings  embeddings
 """
 
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from inspector_app.backend.kinds import class_name, is_of_torch
+from inspector_app.backend.opening.torch_values import StoredTensor
+from inspector_app.backend.opening.values import PlainValue
 from inspector_app.backend.registration import registration_facts
 from inspector_app.backend.summary import bytes_text
 from inspector_app.backend.tree import Tree
@@ -151,14 +153,39 @@ def _tensor_facts(table: RowTable, position: int, tensor: Tensor) -> Iterator[Fa
     yield from _tie_facts(table, position)
 
 
-def _entry_facts(table: RowTable, position: int) -> Iterator[Fact]:
-    """A tensor of a checkpoint: what its header tells."""
-    shape = table.shape(position) or ()
-    yield Fact(label="Shape", value=" × ".join(f"{n:,}" for n in shape) or "scalar")
+def _entry_facts(table: RowTable, position: int, entry: Any) -> Iterator[Fact]:
+    """A tensor of a checkpoint: what its description tells."""
+    shape = table.shape(position)
+    sizes = "has no one shape" if shape is None else " × ".join(f"{n:,}" for n in shape)
+    yield Fact(label="Shape", value=sizes or "scalar")
     yield Fact(label="Data type", value=table.dtype(position) or "unknown")
     yield Fact(label="Elements", value=f"{int(table.count[position]):,}")
-    yield _bytes_fact("Size", int(table.bytes[position]))
+    stored = int(table.bytes[position])
+    yield _bytes_fact("Size", stored)
+    if isinstance(entry, StoredTensor):
+        yield from _archive_facts(entry, stored)
     yield from _tie_facts(table, position)
+
+
+def _archive_facts(entry: StoredTensor, stored: int) -> Iterator[Fact]:
+    """What only archives of torch.save tell of a tensor."""
+    if entry.reason:
+        yield Fact(label="Values", value=f"not read here: {entry.reason}", tone="quiet")
+    elif entry.nbytes != stored:
+        yield _bytes_fact("Logical size", entry.nbytes)
+    if entry.storage is not None:
+        yield Fact(label="Strides", value=str(entry.strides))
+        place = f"record {entry.storage.key}, from element {entry.offset:,} on"
+        yield Fact(label="Storage", value=place)
+        yield Fact(label="Saved from", value=entry.device)
+    if entry.parameter:
+        yield Fact(label="Requires grad", value="yes" if entry.requires_grad else "no")
+
+
+def _value_facts(value: PlainValue) -> Iterator[Fact]:
+    """A value of a checkpoint that is no tensor."""
+    yield Fact(label="Class", value=value.class_name)
+    yield Fact(label="Value", value=value.text, tone="warning" if value.foreign else "plain")
 
 
 # -- modules ---------------------------------------------------------------------------------------
@@ -313,7 +340,9 @@ def describe_row(tree: Tree, row_id: int) -> Detail:
         elif issubclass(cls, Tensor):
             facts = list(_tensor_facts(table, position, value))
         elif table.role[position] == Role.TENSOR:
-            facts = list(_entry_facts(table, position))
+            facts = list(_entry_facts(table, position, value))
+        elif isinstance(value, PlainValue):
+            facts = list(_value_facts(value))
         else:
             facts = list(_plain_facts(tree, position))
     flags = Flag(int(table.flags[position]))

@@ -17,10 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
 
-from inspector_app.backend import planning
-from inspector_app.backend.planning import rows_where
+from inspector_app.backend import norms, planning
 from inspector_app.backend.sharing import overlapping_rows, tied_rows
 from inspector_app.backend.tree import Tree
 from inspector_app.protocol.changes import RowsChange, change_of_rows
@@ -108,35 +106,6 @@ def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
     )
 
 
-def _moving_statistics(tree: Tree, positions: Int32) -> list[str]:
-    """A note about normalisation layers whose statistics move though their parameters are frozen.
-
-    A forward in train mode moves them, whatever ``requires_grad`` says.
-    """
-    table = tree.table
-    owners = np.zeros(len(table), bool)
-    owners[positions] = True
-    owners[table.parent[positions[positions > 0]]] = True
-    holds_buffers = np.zeros(len(table), bool)
-    holds_buffers[table.parent[table.role == Role.BUFFER]] = True
-    moving = []
-    seen: set[int] = set()
-    for row in rows_where(owners & holds_buffers).tolist():
-        module = tree.objects[row]
-        if isinstance(module, _NormBase) and id(module) not in seen:
-            seen.add(id(module))
-            facts = module.__dict__
-            tracked = facts.get("_buffers", {}).get("running_mean") is not None
-            if tracked and facts.get("training") and facts.get("track_running_stats"):
-                moving.append(row)
-    if not moving:
-        return []
-    return [
-        "running statistics still move in train mode, frozen or not; call eval() on these, and "
-        f"again after every train() of a module above: {planning.paths_list(table, moving)}"
-    ]
-
-
 def _notes(tree: Tree, positions: Int32, choice: _Choice, *, frozen: bool) -> list[str]:
     table = tree.table
     notes = planning.tie_notes(table, choice.rows)
@@ -144,7 +113,7 @@ def _notes(tree: Tree, positions: Int32, choice: _Choice, *, frozen: bool) -> li
     if frozen:
         if choice.stale:
             notes.append(f"{choice.stale:,} gradients are taken off; undo gives them back")
-        notes += _moving_statistics(tree, positions)
+        notes += norms.moving_note(tree, positions)
     return notes
 
 

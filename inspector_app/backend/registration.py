@@ -68,6 +68,9 @@ def registration_facts(table: RowTable, position: int, *, is_module: bool) -> li
     """
     flags = Flag(int(table.flags[position]))
     role = Role(int(table.role[position]))
+    if role == Role.TENSOR and Flag.SAVED not in flags:
+        value = "It stands beside the state dict, so an export leaves it out."
+        return [Fact(label="Saving", value=value)]
     if role == Role.TENSOR:
         return [
             Fact(label="Saving", value="It is an entry of this checkpoint, under exactly its path.")

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector_app.backend.presets import preset_rows
+from inspector_app.backend.tree import Tree
 from inspector_app.protocol.errors import RequestError
 from inspector_app.protocol.messages import Selection
 from inspector_app.protocol.table import Int32, RowTable
@@ -59,11 +61,13 @@ def with_subtrees(table: RowTable, chosen: NDArray[np.bool_]) -> Int32:
     return np.flatnonzero(np.cumsum(change[:-1]) > 0).astype(np.int32)
 
 
-def resolve(table: RowTable, selection: Selection) -> Int32:
+def resolve(tree: Tree, selection: Selection) -> Int32:
     """Positions of all rows selected and of all below them, sorted and distinct.
 
+    A pattern that matches no path may name a ready selection (``preset:norms``, ``class:Conv2d``).
     Raises RequestError naming a pattern that matches nothing or a row that is gone.
     """
+    table = tree.table
     chosen = np.zeros(len(table), np.bool_)
     try:
         chosen[table.positions(np.asarray(selection.rows, np.int64))] = True
@@ -74,6 +78,9 @@ def resolve(table: RowTable, selection: Selection) -> Int32:
     for pattern in selection.patterns:
         found = _matches_one(table.paths, pattern)
         if not found.any():
-            raise _nothing(pattern, table.paths)
+            ready = preset_rows(tree, pattern)
+            if ready is None:
+                raise _nothing(pattern, table.paths)
+            found = ready
         chosen |= found
     return with_subtrees(table, chosen)

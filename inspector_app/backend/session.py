@@ -13,10 +13,11 @@ import secrets
 import time
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 from torch import nn
 
-from inspector_app.backend import exporting, freezing, initialization, summary, verifying
+from inspector_app.backend import exporting, freezing, initialization, norms, summary, verifying
 from inspector_app.backend.checkpoint import Checkpoint
 from inspector_app.backend.describing import describe_row
 from inspector_app.backend.failures import model_error
@@ -35,6 +36,7 @@ from inspector_app.backend.tree import Tree, build_tree, totals
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.changes import RowsChange, change_of_rows, difference
 from inspector_app.protocol.errors import Cancelled, ModelError, RefusedError, RequestError
+from inspector_app.protocol.presets import spoken
 from inspector_app.protocol.schemes import scheme_text
 from inspector_app.protocol.table import Flag, Int32, Role
 
@@ -200,12 +202,20 @@ class Session:
         tree, opened = self.tree, self._opened
         assert opened is not None
         return summary.summary_text(
-            tree, self._totals(), title=opened.title, kind=self._kind, depth=depth
+            tree,
+            self._totals(),
+            title=opened.title,
+            kind=self._kind,
+            depth=depth,
+            notes=opened.notes if isinstance(opened, Checkpoint) else (),
         )
 
     def describe_row(self, row: int, job: Job = NO_JOB) -> m.Detail:
         """All facts of one row."""
-        return describe_row(self.tree, row)
+        detail = describe_row(self.tree, row)
+        if isinstance(self._opened, Checkpoint) and self.tree.table.position(row) == 0:
+            detail = msgspec.structs.replace(detail, facts=detail.facts + self._opened.notes)
+        return detail
 
     def measure(self, row: int, job: Job = NO_JOB) -> m.Statistics:
         """Statistics of all elements of one tensor."""
@@ -217,7 +227,7 @@ class Session:
             try:
                 return measure(self._opened.tensor(table.path(position)), job, row=row)
             finally:
-                self._opened.file.release()  # pages of the file that were looked at
+                self._opened.release()  # pages of the file that were looked at
         return measure(self.tree.objects[position], job, row=row)
 
     def _position(self, row: int) -> int:
@@ -244,6 +254,29 @@ class Session:
             number=self._journal.next_number,
             kind="freeze" if frozen else "unfreeze",
             title=self._freeze_title(selection, frozen),
+            touched=edit.touched,
+            patterns=self._patterns(selection),
+        )
+        return self._carried_out(edit, entry)
+
+    def plan_hold_statistics(
+        self, selection: m.Selection, held: bool = True, job: Job = NO_JOB
+    ) -> m.Planned:
+        """What :meth:`hold_statistics` would change; nothing is."""
+        self._model_for("freeze")
+        title = self._hold_title(selection, held)
+        return norms.plan_hold(self._tree, self._selected(selection), held, title)
+
+    def hold_statistics(
+        self, selection: m.Selection, held: bool = True, job: Job = NO_JOB
+    ) -> m.Edited:
+        """Set the layers selected that keep running statistics to eval mode, or back to train."""
+        self._model_for("freeze")
+        edit = norms.hold(self._tree, self._selected(selection), held)
+        entry = m.JournalEntry(
+            number=self._journal.next_number,
+            kind="hold" if held else "release",
+            title=self._hold_title(selection, held),
             touched=edit.touched,
             patterns=self._patterns(selection),
         )
@@ -301,13 +334,16 @@ class Session:
                 if entry.scheme is None:
                     raise RequestError(f"“{entry.title}” names no scheme and cannot be replayed.")
                 edited = self.initialize(selection, entry.scheme, seed=entry.seed, job=job)
+            elif entry.kind in ("hold", "release"):
+                edited = self.hold_statistics(selection, entry.kind == "hold", job=job)
             else:
                 edited = self.freeze(selection, entry.kind == "freeze", job=job)
             again = len(edited.history) > len(before_it)
             touched = edited.history[-1].touched if again else 0
             if touched != entry.touched:
+                kind = "modules" if entry.kind in ("hold", "release") else "tensors"
                 notes.append(
-                    f"“{entry.title}” changed {touched:,} tensors now, {entry.touched:,} before"
+                    f"“{entry.title}” changed {touched:,} {kind} now, {entry.touched:,} before"
                 )
             refused += edited.refused
         return m.Edited(
@@ -319,7 +355,9 @@ class Session:
         )
 
     def _carried_out(
-        self, edit: freezing.FreezeEdit | initialization.InitializeEdit, entry: m.JournalEntry
+        self,
+        edit: freezing.FreezeEdit | initialization.InitializeEdit | norms.HoldEdit,
+        entry: m.JournalEntry,
     ) -> m.Edited:
         if edit.touched:  # what was so already is not an edit
             self._journal.append(edit, entry)
@@ -350,7 +388,7 @@ class Session:
         )
 
     def _selected(self, selection: m.Selection) -> Int32:
-        return resolve(self.tree.table, selection)
+        return resolve(self.tree, selection)
 
     def _patterns(self, selection: m.Selection) -> list[str]:
         """The selection in words that outlive the rows' ids."""
@@ -359,11 +397,15 @@ class Session:
 
     def _spoken(self, selection: m.Selection) -> str:
         """The selection as a title says it."""
-        names = [pattern or "the whole model" for pattern in self._patterns(selection)]
+        names = [spoken(pattern) for pattern in self._patterns(selection)]
         return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
 
     def _freeze_title(self, selection: m.Selection, frozen: bool) -> str:
         return f"{'Freeze' if frozen else 'Unfreeze'} {self._spoken(selection)}"
+
+    def _hold_title(self, selection: m.Selection, held: bool) -> str:
+        what = f"the statistics of {self._spoken(selection)}"
+        return f"Hold {what}" if held else f"Let {what} move"
 
     # -- running and watching --------------------------------------------------------------------
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from inspector_app.backend.opening.values import PlainValue
 from inspector_app.backend.tree import Tree
-from inspector_app.protocol.messages import Totals
+from inspector_app.protocol.messages import Fact, Totals
 from inspector_app.protocol.sums import SubtreeSums
 from inspector_app.protocol.table import Flag, Int32, Role, RowTable
 
@@ -69,6 +70,9 @@ def _row(tree: Tree, position: int, paths: list[str], ties: dict[int, list[int]]
     if Flag.TENSOR not in flags:
         if role == Role.ATTRIBUTE and Flag.CONTAINER not in flags and _is_plain(tree, position):
             row["value"] = _json_value(tree.objects[position])
+        elif isinstance(tree.objects[position], PlainValue):
+            told = tree.objects[position]
+            row["value"] = told.text if told.value is None else _json_value(told.value)
         return row
     shape = table.shape(position)
     row["shape"] = None if shape is None else list(shape)
@@ -184,7 +188,9 @@ def _marks(table: RowTable, position: int, sums: SubtreeSums) -> str:
         if frozen is not False:
             marks.append("frozen" if frozen else "partly frozen")
     if Flag.TENSOR in flags:
-        if role != Role.TENSOR and not flags & _REGISTERED:
+        if role == Role.TENSOR and Flag.SAVED not in flags:
+            marks.append("beside the state dict")
+        elif role != Role.TENSOR and not flags & _REGISTERED:
             marks.append("not registered")
         elif role == Role.BUFFER and Flag.PERSISTENT not in flags:
             marks.append("not saved")
@@ -216,6 +222,9 @@ def _cells(tree: Tree, position: int, branch: str, sums: SubtreeSums, title: str
         dtype = table.dtype(position) or ""
         cells += [sizes, dtype if device == "cpu" else f"{dtype} {device}"]
         cells += [count, bytes_text(int(table.bytes[position]))]
+    elif isinstance(tree.objects[position], PlainValue):
+        text = _printable(tree.objects[position].text)
+        cells += [_cut(text, _VALUE_WIDTH), "", "", ""]
     elif role == Role.ATTRIBUTE and _is_plain(tree, position):
         cells += [_cut(str(_json_value(tree.objects[position])), _VALUE_WIDTH), "", "", ""]
     else:
@@ -275,11 +284,18 @@ def _unseen(table: RowTable) -> Int32:
 
 
 def summary_text(
-    tree: Tree, totals: Totals, *, title: str, kind: str, depth: int | None = None
+    tree: Tree,
+    totals: Totals,
+    *,
+    title: str,
+    kind: str,
+    depth: int | None = None,
+    notes: Sequence[Fact] = (),
 ) -> str:
     """The tree as aligned lines and its totals, with a newline at the end.
 
-    Badges: M module, P parameter, B buffer (b: not saved), A plain attribute, T tensor.
+    ``notes`` are lines at the end.  Badges: M module, P parameter, B buffer (b: not saved),
+    A plain attribute, T tensor.
     """
     table = tree.table
     sums = SubtreeSums(table)
@@ -295,4 +311,5 @@ def summary_text(
         levels = _counted(depth or 0, "level")
         lines.append(f"{_counted(hidden, 'row')} {lie} deeper than {levels}.")
     lines += _total_lines(table, totals, kind)
+    lines += [f"{note.label}: {_printable(note.value)}" for note in notes]
     return "\n".join(lines) + "\n"

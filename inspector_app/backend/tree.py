@@ -66,6 +66,14 @@ def _groups(positions: Int64, space: Int64, start: Int64, size: Int64) -> list[l
     return [group for group in groups.values() if len(group) > 1]
 
 
+def tied(positions: Int64, space: Int64, start: Int64, size: Int64, ids: Int32) -> Int32:
+    """The ``tie`` column of rows of which those at ``positions`` occupy bytes (all columns)."""
+    tie = np.full(len(ids), -1, np.int32)
+    for group in _groups(positions, space[positions], start[positions], size[positions]):
+        tie[group] = ids[group[0]]
+    return tie
+
+
 def _tie(
     groups: list[list[int]], objects: list[Any], flags: NDArray[np.uint32], ids: Int32
 ) -> Int32:

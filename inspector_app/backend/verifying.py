@@ -12,9 +12,9 @@ import numpy as np
 from inspector_app.backend.hashing import HashLane, payload_beginning
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.notes import OURS, PAYLOAD, PAYLOAD_PREFIX
+from inspector_app.backend.opening.mapped_file import DamagedFileError
 from inspector_app.backend.opening.safetensors_file import (
     BLOCK,
-    DamagedFileError,
     SafetensorsFile,
     TensorEntry,
 )

@@ -34,6 +34,7 @@ class Selection(Plain, frozen=True, kw_only=True):
 
     A pattern that is the exact path of a row means that row (so ``layers[0]`` works); any other is
     a glob (fnmatch, case-sensitive, ``*`` crosses dots).  A module that matches means its subtree.
+    Where no path matches, it may be a ready selection (see :mod:`inspector_app.protocol.presets`).
     The root's path is the empty string.
     """
 
@@ -63,9 +64,9 @@ class JournalEntry(Plain, frozen=True, kw_only=True):
     """One edit: enough to show it in a list and to carry it out again."""
 
     number: int
-    kind: Literal["freeze", "unfreeze", "initialize"]
+    kind: Literal["freeze", "unfreeze", "initialize", "hold", "release"]
     title: str  # "Freeze encoder.layer1"
-    touched: int  # distinct tensors changed
+    touched: int  # distinct tensors changed; of "hold" and "release", modules
     patterns: list[str]  # paths or globs, as Selection takes them, for the replay
     scheme: Scheme | None = None
     seed: int = 0
@@ -207,7 +208,7 @@ class Planned(Result, frozen=True, kw_only=True):
 
     title: str
     changes: Int32  # ids of rows whose tensor would change, tied ones with all their rows
-    tensors: int  # distinct tensors among them
+    tensors: int  # distinct tensors among them; modules, where it is their mode that changes
     elements: int
     refused: list[Refusal]
     notes: list[str]  # "tied: also known as head.weight"
@@ -358,6 +359,23 @@ class Freeze(Request, frozen=True, kw_only=True):
     frozen: bool = True
 
 
+class PlanHoldStatistics(Request, frozen=True, kw_only=True):
+    """-> Planned."""
+
+    selection: Selection
+    held: bool = True
+
+
+class HoldStatistics(Request, frozen=True, kw_only=True):
+    """Set layers with running statistics to eval mode, or with ``held`` False to train -> Edited.
+
+    A layer belongs to the selection with any of its parameters, too.
+    """
+
+    selection: Selection
+    held: bool = True
+
+
 class PlanInitialize(Request, frozen=True, kw_only=True):
     """-> Planned."""
 
@@ -459,6 +477,8 @@ AnyRequest = (
     | Measure
     | PlanFreeze
     | Freeze
+    | PlanHoldStatistics
+    | HoldStatistics
     | PlanInitialize
     | Initialize
     | Undo

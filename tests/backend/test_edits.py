@@ -2,18 +2,28 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
-from inspector_app.backend import initialization
+from inspector_app.backend import filling
 from inspector_app.backend.freezing import freeze
 from inspector_app.backend.initialization import initialize, plan_initialize
 from inspector_app.backend.journal import Journal
+from inspector_app.backend.norms import hold
 from inspector_app.backend.snapshots import SnapshotStore
 from inspector_app.protocol.errors import Cancelled, RefusedError
 from inspector_app.protocol.messages import JournalEntry
+from inspector_app.protocol.schemes import SCHEMES as REGISTERED
 from inspector_app.protocol.schemes import parse_scheme
+from sample_models.batchnorm_lite import BatchNormLite
 from tests.backend.edit_models import Mixed, at, everything, state, tree_of
 
-SCHEMES = ["kaiming_uniform_(mode=fan_out)", "xavier_uniform_(2)", "normal_(1, 0.1)", "zeros_"]
+# Every scheme there is, with its defaults and with arguments.
+SCHEMES = [name for name in REGISTERED if name != "reset_parameters"] + [
+    "kaiming_uniform_(mode=fan_out)",
+    "trunc_normal_(1, 0.1, 0.9)",
+    "constant_(-1.5)",
+]
 
 
 @pytest.fixture
@@ -108,14 +118,14 @@ class TestUndo:
             assert state(model) == before
 
     def test_a_failure_of_torch_names_the_tensor(self, model, store, monkeypatch):
-        original = initialization._fill
+        original = filling.fill
 
-        def failing(name, tensor, arguments, generator):
+        def failing(scheme, tensor, layout, generator):
             if tensor.dtype is torch.bfloat16 and tensor.shape == (3, 4):
                 raise RuntimeError("out of luck")
-            original(name, tensor, arguments, generator)
+            original(scheme, tensor, layout, generator)
 
-        monkeypatch.setattr(initialization, "_fill", failing)
+        monkeypatch.setattr(filling, "fill", failing)
         before = state(model)
         with pytest.raises(RefusedError, match=r"brain16.*out of luck"):
             run(model, [], "normal_", store)
@@ -132,6 +142,64 @@ EDITS = st.one_of(
     ),
     st.tuples(st.sampled_from(["undo", "redo", "gradient"]), st.just([])),
 )
+
+
+def exact(model):
+    """All that edits may change, training flags included."""
+    return state(model), {name: module.training for name, module in model.named_modules()}
+
+
+class Computed(nn.Module):
+    """Layers whose weights are computed, laid out in blocks, or that keep statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.normed = weight_norm(nn.Linear(4, 4))
+        self.square = orthogonal(nn.Linear(4, 4))
+        self.spectral = spectral_norm(nn.Linear(4, 3))
+        self.lstm = nn.LSTM(4, 4)
+        self.up = nn.ConvTranspose1d(4, 4, 3, groups=2)
+        self.padded = weight_norm(nn.Embedding(5, 4, padding_idx=2))
+        self.statistics = nn.BatchNorm1d(4)
+        self.own = BatchNormLite(4)
+
+
+PARTS = ["", "normed", "square", "spectral", "lstm", "up", "padded", "statistics", "own"]
+KINDS = ["freeze", "unfreeze", "hold", "release", "undo", "redo", *REGISTERED]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(PARTS)), max_size=12))
+def test_every_edit_of_computed_weights_is_undone_bit_by_bit(steps):
+    model = Computed()
+    tree, store, journal = tree_of(model), SnapshotStore(), Journal()
+    states = [exact(model)]
+    for seed, (kind, where) in enumerate(steps):
+        rows = at(tree, where)
+        try:
+            if kind in ("undo", "redo"):
+                getattr(journal, kind)()
+            else:
+                if kind in ("freeze", "unfreeze"):
+                    edit = freeze(tree, rows, kind == "freeze")
+                elif kind in ("hold", "release"):
+                    edit = hold(tree, rows, kind == "hold")
+                else:
+                    edit = initialize(tree, rows, parse_scheme(kind), seed, store)
+                stands = sum(entry.done for entry in journal.history)
+                entry = JournalEntry(
+                    number=journal.next_number, kind="freeze", title="", touched=0, patterns=[]
+                )
+                journal.append(edit, entry)
+                states[stands + 1 :] = [exact(model)]
+        except RefusedError:
+            pass
+        done = sum(entry.done for entry in journal.history)
+        assert exact(model) == states[done]
+    for index in reversed(range(sum(entry.done for entry in journal.history))):
+        journal.undo()
+        assert exact(model) == states[index]
+    store.close()
 
 
 @settings(deadline=None, max_examples=40)

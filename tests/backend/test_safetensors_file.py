@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save, save_file
 
+from inspector_app.backend.opening.mapped_file import DamagedFileError
 from inspector_app.backend.opening.safetensors_file import (
     BLOCK,
     CODES,
     KINDS,
-    DamagedFileError,
     SafetensorsFile,
     TensorEntry,
     parse_header,

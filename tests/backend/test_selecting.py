@@ -23,7 +23,7 @@ def tree() -> Tree:
 
 
 def chosen(tree: Tree, *patterns: str, rows: list[int] | None = None) -> list[str]:
-    found = resolve(tree.table, Selection(rows=rows or [], patterns=list(patterns)))
+    found = resolve(tree, Selection(rows=rows or [], patterns=list(patterns)))
     assert found.dtype == np.int32
     assert found.tolist() == sorted(set(found.tolist()))
     return [tree.table.path(position) for position in found.tolist()]

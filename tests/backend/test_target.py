@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def test_safetensors_by_content(tmp_path: Path, name: str) -> None:
     assert found.target == str(path)
 
 
+@pytest.mark.parametrize("name", ["weights.pt", "pytorch_model.bin", "last.ckpt", "w.safetensors"])
+def test_archives_of_torch_save_by_content(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    torch.save({"a": torch.ones(2, 3)}, path)
+    found = open_target(str(path))
+    assert isinstance(found, Checkpoint)
+    assert found.names() == ["a"]
+    found.close()
+
+
 def test_arguments_for_a_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     save_file({"a": torch.ones(2)}, path)
@@ -64,7 +75,8 @@ def test_arguments_for_a_checkpoint(tmp_path: Path) -> None:
 
 
 def _zip(path: Path) -> None:
-    torch.save({"a": torch.ones(1)}, path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes/read.me", "hello")
 
 
 def _legacy(path: Path) -> None:

@@ -34,9 +34,11 @@ from inspector_app.protocol.messages import (
     PlanInitialize,
     Planned,
     Refusal,
+    Scheme,
     Selection,
     Verified,
 )
+from inspector_app.protocol.schemes import SCHEMES, all_arguments
 
 
 @pytest.fixture
@@ -293,6 +295,35 @@ def test_the_arguments_of_a_scheme_are_checked(qtbot, session, table):
     field.setText("-1")
     qtbot.waitUntil(lambda: "at least" in dialog.preview.summary.text())
     assert not dialog.apply_button.isEnabled()
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_every_scheme_can_be_asked_for_as_it_stands(qtbot, session, table, name):
+    dialog = InitializeDialog(session, lambda: table, Selection(rows=[4]), "body.0")
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.scheme_box.setCurrentText(name)
+    height = dialog.preview.y()
+    assert all_arguments(dialog.scheme) == all_arguments(Scheme(name=name))
+    dialog.scheme_box.setCurrentText("zeros_")
+    assert dialog.preview.y() == height
+
+
+def test_bounds_follow_the_spread_until_they_are_typed(qtbot, session, table):
+    dialog = InitializeDialog(session, lambda: table, Selection(rows=[4]), "body.0")
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.scheme_box.setCurrentText("trunc_normal_")
+    dialog._fields["std"].setText("0.5")
+    low = dialog._fields["a"]
+    assert (low.text(), low.placeholderText()) == ("", "mean - 2 * std")
+    assert all_arguments(dialog.scheme)["a"] == -1.0
+    low.setText("-0.25")
+    assert all_arguments(dialog.scheme)["a"] == -0.25
+    assert all_arguments(dialog.scheme)["b"] == 1.0
+    dialog.scheme_box.setCurrentText("dirac_")
+    dialog._fields["groups"].setText("1.5")
+    qtbot.waitUntil(lambda: "whole number" in dialog.preview.summary.text())
 
 
 # -- inputs ----------------------------------------------------------------------------------------

@@ -23,8 +23,35 @@ def test_arguments_and_defaults_are_those_of_torch(name):
     parameters = inspect.signature(getattr(torch.nn.init, name)).parameters
     ours = SCHEMES[name].arguments
     theirs = {n: p.default for n, p in parameters.items() if n not in ("tensor", "generator")}
-    assert {n: info.default for n, info in ours.items()} == theirs
     assert list(ours) == list(theirs)
+    ask = {n for n, default in theirs.items() if default is inspect.Parameter.empty}
+    derived = {n for n, info in ours.items() if info.default is None}
+    assert ask <= {"val", "sparsity"}
+    assert derived == ({"a", "b"} if name == "trunc_normal_" else set())
+    same = {n: info.default for n, info in ours.items() if n not in ask | derived}
+    assert same == {n: theirs[n] for n in same}
+
+
+def test_all_that_torch_can_do_is_offered():
+    theirs = {
+        name
+        for name, function in vars(torch.nn.init).items()
+        if name.endswith("_") and not name.startswith("_") and inspect.isfunction(function)
+    }
+    assert theirs == SCHEMES.keys() - {"reset_parameters"}
+
+
+def test_a_truncated_normal_is_truncated_whatever_its_spread():
+    values = all_arguments(parse_scheme("trunc_normal_(mean=1, std=0.02)"))
+    assert (values["a"], values["b"]) == pytest.approx((0.96, 1.04))
+    values = all_arguments(parse_scheme("trunc_normal_(std=0.02, b=7)"))
+    assert (values["a"], values["b"]) == (-0.04, 7.0)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_the_defaults_go_together(name):
+    assert check_scheme(Scheme(name=name)).name == name
+    assert all_arguments(Scheme(name=name)).keys() == SCHEMES[name].arguments.keys()
 
 
 def test_every_nonlinearity_offered_has_a_gain():
@@ -42,6 +69,8 @@ def test_every_nonlinearity_offered_has_a_gain():
         ("kaiming_uniform(mode=fan_out)", "kaiming_uniform_", {"mode": "fan_out"}),
         ("kaiming_uniform_(nonlinearity='relu')", "kaiming_uniform_", {"nonlinearity": "relu"}),
         ("reset_parameters", "reset_parameters", {}),
+        ("dirac(groups=2)", "dirac_", {"groups": 2.0}),
+        ("trunc_normal(0, 1, -3)", "trunc_normal_", {"mean": 0.0, "std": 1.0, "a": -3.0}),
     ],
 )
 def test_reads(text, name, arguments):
@@ -51,7 +80,14 @@ def test_reads(text, name, arguments):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("ones_", "kaiming_uniform_"),
+        ("twos_", "kaiming_uniform_"),
+        ("uniform_(1, 0)", "a must not be above b"),
+        ("trunc_normal_(std=0)", "std must be above 0"),
+        ("trunc_normal_(a=1, b=1)", "a must be below b"),
+        ("trunc_normal_(a=5, b=6)", "more than 2 std outside"),
+        ("sparse_(1.5)", "at most 1"),
+        ("dirac_(1.5)", "whole number"),
+        ("dirac_(0)", "at least 1"),
         ("normal_(sigma=1)", "mean, std"),
         ("normal_(1, 2, 3)", "mean, std"),
         ("normal_(1, mean=1)", "twice"),

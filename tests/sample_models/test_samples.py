@@ -8,9 +8,37 @@ import pytest
 import torch
 from torch import nn
 
-from sample_models import language_model, mlp, resnet
+from inspector_app.backend.tree import build_tree
+from inspector_app.protocol.table import Flag
+from inspector_app.resources import sample_names
+from sample_models import (
+    attention_temperature,
+    batchnorm_lite,
+    language_model,
+    lazy,
+    mlp,
+    multi_task,
+    pitfalls,
+    recurrent,
+    resnet,
+    shared_scalar,
+)
 
-SAMPLES = [mlp, resnet, language_model]
+SAMPLES = [
+    mlp,
+    resnet,
+    language_model,
+    batchnorm_lite,
+    multi_task,
+    attention_temperature,
+    recurrent,
+    shared_scalar,
+]
+EVERY = [*SAMPLES, lazy, pitfalls]  # these two have tensors that do not do what others do
+
+
+def test_every_sample_is_tested() -> None:
+    assert sorted(sample.__name__.rpartition(".")[2] for sample in EVERY) == sample_names()
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -23,11 +51,12 @@ def test_runs_and_every_parameter_learns(sample: object) -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
-@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("sample", EVERY)
 def test_loss_falls_in_training(sample: object) -> None:
     torch.manual_seed(0)
     model = sample.build_model()
     inputs = sample.example_inputs()
+    model(*inputs)  # settles the shapes of lazy layers, which an optimizer must know
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(10):
@@ -46,7 +75,11 @@ def test_loads_its_own_state_dict_on_any_device(sample: object) -> None:
     model.eval()
     other.eval()
     inputs = sample.example_inputs()
-    assert torch.equal(model(*inputs), other(*inputs))
+    first, second = model(*inputs), other(*inputs)
+    if isinstance(first, torch.Tensor):
+        first, second = {"": first}, {"": second}
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
     with torch.device("meta"):
         assert all(p.is_meta for p in sample.build_model().parameters())
 
@@ -128,3 +161,105 @@ def test_language_model_starts_near_uniform() -> None:
 def test_language_model_refuses_heads_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="10 cannot be divided among 4 heads"):
         language_model.build_model(width=10)
+
+
+def test_batchnorm_lite_is_batch_norm() -> None:
+    ours, theirs = batchnorm_lite.BatchNormLite(6, eps=0.01), nn.BatchNorm1d(6, eps=0.01)
+    for _ in range(3):
+        x = 5 + 3 * torch.randn(20, 6)
+        assert torch.allclose(ours(x), theirs(x), atol=1e-5)
+    assert torch.allclose(ours.running_mean, theirs.running_mean, atol=1e-6)
+    assert torch.allclose(ours.running_var, theirs.running_var, atol=1e-5)
+    ours.eval()
+    theirs.eval()
+    assert torch.allclose(ours(x), theirs(x), atol=1e-5)
+    assert dict(ours.named_buffers()).keys() == {"running_mean", "running_var"}
+
+
+def test_multi_task_has_a_head_for_each_task() -> None:
+    model = multi_task.build_model(tasks={"size": 1, "colour": 7})
+    output = model(*multi_task.example_inputs(batch=5))
+    assert {name: tuple(value.shape) for name, value in output.items()} == {
+        "size": (5, 1),
+        "colour": (5, 7),
+    }
+    assert "heads.colour.weight" in model.state_dict()
+
+
+def test_attention_temperature_sets_how_sharply_a_head_looks() -> None:
+    torch.manual_seed(0)
+    attention = attention_temperature.TemperatureAttention(8, 2).eval()
+    x = torch.randn(1, 5, 8)
+    with torch.no_grad():
+        attention.log_temperature.fill_(50.0)  # as good as infinite: all tokens alike
+        even = attention(x)
+        assert torch.allclose(even, even[:, :1].expand_as(even), atol=1e-5)
+        attention.log_temperature.fill_(-10.0)
+        assert not torch.allclose(attention(x), even, atol=1e-2)
+    with pytest.raises(ValueError, match="9 cannot be divided among 2 heads"):
+        attention_temperature.build_model(width=9, heads=2)
+
+
+def test_recurrent_pads_and_remembers() -> None:
+    model = recurrent.build_model()
+    (tokens,) = recurrent.example_inputs()
+    assert model(tokens).shape == (8, 12, 5)
+    assert not model.embed(tokens)[tokens == recurrent.PADDING].any()
+    for layer in ("l0", "l1", "l0_reverse", "l1_reverse"):
+        forget = getattr(model.lstm, f"bias_ih_{layer}").chunk(4)[1]
+        assert (forget == 1).all()
+
+
+def test_lazy_settles_with_its_first_forward() -> None:
+    model = lazy.build_model()
+    lazies = [torch.nn.parameter.is_lazy(p) for p in model.parameters()]
+    assert all(lazies)
+    model(*lazy.example_inputs(size=10))
+    assert model.head.weight.shape == (3, 8 * 5 * 5)
+    assert not any(torch.nn.parameter.is_lazy(p) for p in model.parameters())
+
+
+def test_shared_scalar_is_one_parameter_with_two_uses() -> None:
+    model = shared_scalar.build_model()
+    assert model.first.scale is model.second.scale
+    assert model.first.scale.shape == ()
+    assert len(model.state_dict()) == len(list(model.parameters())) + 1
+    shared_scalar.loss(model(*shared_scalar.example_inputs())).backward()
+    assert model.first.scale.grad is not None
+
+
+# Path, and which of the three an optimizer, .to() and state_dict() miss.
+PITFALLS = [
+    ("layers[0].weight", "optimizer moving saving"),
+    ('branches["left"].weight', "optimizer moving saving"),
+    ("shifts[0]", "optimizer moving saving"),
+    ("scale", "optimizer moving saving"),
+    ("gain", "optimizer moving saving"),
+    ("offset", "optimizer moving saving"),
+    ("weights", "optimizer"),
+    ("seen", "optimizer saving"),
+    ("forth.weight", ""),
+    ("back.weight", ""),
+    ("unused.weight", ""),
+    ("head.weight", ""),
+]
+
+
+@pytest.mark.parametrize(("path", "missed"), PITFALLS)
+def test_pitfalls_are_what_their_comments_say(path: str, missed: str) -> None:
+    table = build_tree(pitfalls.build_model()).table
+    row = table.paths.index(path)
+    facts = {"optimizer": Flag.IN_PARAMETERS, "moving": Flag.MOVED, "saving": Flag.SAVED}
+    assert [word for word, flag in facts.items() if not table.has(row, flag)] == missed.split()
+
+
+def test_pitfalls_that_show_in_training() -> None:
+    model = pitfalls.build_model()
+    assert model.back.weight.data_ptr() == model.forth.weight.data_ptr()
+    assert model.back.weight is not model.forth.weight
+    assert not model.gain.is_leaf
+    pitfalls.loss(model(*pitfalls.example_inputs(batch=7))).backward()
+    assert model.unused.weight.grad is None
+    assert model.seen == 7
+    assert "seen" not in model.state_dict()
+    assert model.to(torch.float64).offset.dtype is torch.float32

@@ -12,16 +12,11 @@ piece.  The open file is held, so replacing it by a rename changes nothing here.
 
 from __future__ import annotations
 
-import ctypes
 import math
-import mmap
 import os
 import re
-import stat
 import struct
-import weakref
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -29,6 +24,7 @@ import numpy as np
 import torch
 
 from inspector_app.backend.collecting import without_collection
+from inspector_app.backend.opening.mapped_file import DamagedFileError, MappedFile
 from inspector_app.protocol.errors import RefusedError, TargetError
 
 HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
@@ -98,13 +94,34 @@ class TensorEntry(msgspec.Struct, frozen=True, gc=False):
         return self.stop - self.start
 
     @property
+    def stored(self) -> int:
+        """Bytes that are its own."""
+        return self.stop - self.start
+
+    @property
+    def space(self) -> int:
+        """All are in one piece of data."""
+        return 1
+
+    @property
+    def device(self) -> str:
+        """Where it would be loaded to."""
+        return "cpu"
+
+    @property
+    def class_name(self) -> str:
+        """What it would be loaded as."""
+        return "Tensor"
+
+    @property
+    def reason(self) -> str:
+        """Why its values cannot be read: they always can."""
+        return ""
+
+    @property
     def torch_dtype(self) -> torch.dtype | None:
         """The type in the installed torch; None where that does not know it."""
         return KINDS[CODES[self.dtype]].torch_dtype
-
-
-class DamagedFileError(TargetError):
-    """The file begins like safetensors and breaks a rule of the format."""
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -212,7 +229,7 @@ def _checked(name: str, entry: _Entry) -> TensorEntry:
     return TensorEntry(name, kind.word, shape, start, stop)
 
 
-class SafetensorsFile:
+class SafetensorsFile(MappedFile):
     """An open safetensors file: what its header says, and its values on demand.
 
     ``entries`` by name, in the order of their bytes.  ``data_start``: where the data begins.
@@ -224,16 +241,9 @@ class SafetensorsFile:
         Raises TargetError where there is no such file or it is something else, and its subclass
         DamagedFileError where it is a safetensors file that breaks a rule of the format.
         """
-        self.path = os.fspath(path)
+        super().__init__(path)
         try:
-            # Not to block on a pipe; the flag means nothing to a file.
-            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except (OSError, ValueError) as error:
-            reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-            raise TargetError(f"Cannot open {self.path}: {reason}.") from None
-        self._close = weakref.finalize(self, os.close, self._file)
-        try:
-            self.size, self.data_start = self._check_beginning()
+            self.data_start = self._check_beginning()
             header = self.read(8, self.data_start - 8)
             with without_collection():
                 self.entries, self.metadata = parse_header(
@@ -243,47 +253,26 @@ class SafetensorsFile:
             self.close()
             raise
 
-    def _check_beginning(self) -> tuple[int, int]:
-        """Size of the file and where its data begins."""
-        facts = os.fstat(self._file)
-        if not stat.S_ISREG(facts.st_mode):
-            kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
-            raise TargetError(f"{self.path} is {kind}: name a .safetensors file.")
-        start = os.pread(self._file, 4096, 0)
+    def _check_beginning(self) -> int:
+        """Where the data begins."""
+        start = self.read(0, min(4096, self.size))
         if not begins_like_safetensors(start):
             raise TargetError(
                 f"{self.path} is not a safetensors file: it does not begin with the length of a "
                 "header and the header."
             )
         length: int = struct.unpack("<Q", start[:8])[0]
-        if length > min(HEADER_LIMIT, facts.st_size - 8):
+        if length > min(HEADER_LIMIT, self.size - 8):
             raise DamagedFileError(
                 f"{self.path} is damaged: its first bytes announce a header of {length:,} bytes, "
-                f"the file has {facts.st_size:,} (headers may have {HEADER_LIMIT:,}). "
+                f"the file has {self.size:,} (headers may have {HEADER_LIMIT:,}). "
                 "Download or write the file again."
             )
-        return facts.st_size, 8 + length
+        return 8 + length
 
-    def close(self) -> None:
-        """Close the file; tensors that are still in use stay mapped."""
-        self._close()
-
-    def read(self, offset: int, size: int) -> bytes:
-        """``size`` bytes from ``offset`` of the file on; raises TargetError if they are gone."""
-        pieces: list[bytes] = []
-        while size:
-            try:
-                piece = os.pread(self._file, size, offset)
-            except OSError as error:
-                raise TargetError(f"Cannot read {self.path}: {error.strerror}.") from None
-            if not piece:
-                raise DamagedFileError(
-                    f"{self.path} was cut off while it was open. Write the file again."
-                )
-            pieces.append(piece)
-            offset += len(piece)
-            size -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    def head(self) -> bytes:
+        """All that describes the values."""
+        return self.read(0, self.data_start)
 
     def blocks(self, name: str) -> Iterator[np.ndarray]:
         """The bytes of one tensor, in order, as uint8 arrays of at most ``BLOCK``.
@@ -294,18 +283,6 @@ class SafetensorsFile:
         for start in range(entry.start, entry.stop, BLOCK):
             size = min(BLOCK, entry.stop - start)
             yield np.frombuffer(self.read(self.data_start + start, size), np.uint8)
-
-    @cached_property
-    def _mapped(self) -> torch.Tensor:
-        """The whole file as bytes."""
-        mapping = mmap.mmap(self._file, self.size, access=mmap.ACCESS_READ)
-        self._mapping = mapping
-        # torch.frombuffer warns about memory that cannot be written, once and for the whole
-        # process.  Handing over the address avoids that; the pages stay read-only all the same.
-        view = np.frombuffer(mapping, np.uint8)
-        memory = (ctypes.c_uint8 * self.size).from_address(view.ctypes.data)
-        memory.view = view  # type: ignore[attr-defined]  # keeps the mapping
-        return torch.frombuffer(memory, dtype=torch.uint8)
 
     def tensor(self, name: str) -> torch.Tensor:
         """One tensor, mapped from the file: nothing is read before it is used.
@@ -319,14 +296,5 @@ class SafetensorsFile:
             raise RefusedError(
                 f'"{name}" is {entry.dtype}, which torch {torch.__version__} does not know.'
             )
-        begin = self.data_start + entry.start
-        flat = self._mapped[begin : begin + entry.nbytes]
-        if begin % dtype.itemsize:
-            flat = flat.clone()  # torch reads only at multiples of the element's size
+        flat = self.mapped(self.data_start + entry.start, entry.nbytes, dtype.itemsize)
         return flat.view(dtype).view(entry.shape)
-
-    def release(self) -> None:
-        """Give back the memory of mapped pages; tensors stay valid and are read again if used."""
-        mapping = self.__dict__.get("_mapping")
-        if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
-            mapping.madvise(mmap.MADV_DONTNEED)

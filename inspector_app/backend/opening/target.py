@@ -1,7 +1,7 @@
 """What a target's text means, and what kind of file a path leads to.
 
 A target is ``path/file.py:factory``, ``path/file.py`` (its ``build_model``),
-``package.module:factory``, ``sample:NAME``, or the path of a safetensors file.  Files are told
+``package.module:factory``, ``sample:NAME``, or the path of a checkpoint.  Files are told
 apart by their content, never by their ending.
 """
 
@@ -23,11 +23,12 @@ from inspector_app.backend.opening.factory import (
     load_package,
     seed_everything,
 )
+from inspector_app.backend.opening.torch_archive import BEGINNING
 from inspector_app.protocol.errors import TargetError
 from inspector_app.resources import sample_file, sample_names
 
 _SAMPLE = "sample:"
-_KNOWN = "a Python file with a factory (FILE.py:FACTORY) or a safetensors file"
+_KNOWN = "a Python file with a factory (FILE.py:FACTORY) or a checkpoint (safetensors, torch.save)"
 _LATER = (
     "that is not read yet. Convert it to safetensors, or open a Python file with a factory that "
     "loads it"
@@ -102,8 +103,6 @@ def _what_it_is(path: Path, start: bytes) -> str:
         )
     if text.startswith((b"<!doctype html", b"<html", b"<?xml")):
         return "is a web page, not a model: the download went to a page. Download the raw file"
-    if start.startswith(b"PK\x03\x04"):
-        return f"is a zip archive, as torch.save writes it; {_LATER}"
     if start.startswith((_LEGACY_PICKLE, b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return f"is a pickle, as older torch.save writes it; {_LATER}"
     if start.startswith(b"GGUF"):
@@ -128,7 +127,11 @@ def _open_content(path: Path, target: str) -> checkpoint.Checkpoint:
         raise TargetError(f"{path} cannot be read: {reason}.") from None
     # u64 length of the header, then a JSON object.
     looks_like = len(start) >= 9 and start[8:9] == b"{"
-    if looks_like or (path.suffix == ".safetensors" and not _is_text(start)):
+    if (
+        start.startswith(BEGINNING)
+        or looks_like
+        or (path.suffix == ".safetensors" and not _is_text(start))
+    ):
         return checkpoint.Checkpoint(str(path), target)
     raise TargetError(f"{path} {_what_it_is(path, start).rstrip('.')}.")
 

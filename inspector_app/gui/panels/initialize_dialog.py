@@ -104,6 +104,8 @@ class InitializeDialog(PlanDialog):
             if isinstance(field, QComboBox):
                 arguments[name] = field.currentText()
                 continue
+            if not field.text().strip() and field.placeholderText():
+                continue  # follows from the others
             number, understood = QLocale.c().toDouble(field.text().strip())
             if not understood:
                 raise RequestError(f"{name} must be a number, not '{field.text()}'.")
@@ -142,7 +144,8 @@ class InitializeDialog(PlanDialog):
             field.setCurrentText(str(info.default))
             field.currentTextChanged.connect(self.refresh)
         else:
-            field = QLineEdit(f"{info.default:g}")
+            field = QLineEdit("" if info.default is None else f"{info.default:g}")
+            field.setPlaceholderText(info.derived)
             validator = QDoubleValidator(field)
             validator.setLocale(QLocale.c())
             field.setValidator(validator)

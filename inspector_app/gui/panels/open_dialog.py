@@ -25,8 +25,8 @@ from inspector_app.gui.panels.tone_label import ToneLabel
 from widgets.theme import GRID, mono_font
 
 FILE_FILTER = (
-    "Models and checkpoints (*.py *.safetensors);;Python files (*.py);;"
-    "safetensors checkpoints (*.safetensors);;All files (*)"
+    "Models and checkpoints (*.py *.safetensors *.pt *.pth *.bin *.ckpt);;Python files (*.py);;"
+    "Checkpoints (*.safetensors *.pt *.pth *.bin *.ckpt);;All files (*)"
 )
 DEFAULT_FACTORY = "build_model"
 _MAX_SOURCE = 4 << 20  # bytes of a Python file that are searched for factories

@@ -1,0 +1,80 @@
+"""Archives of torch.save: opening a large one and one of many small tensors.
+
+``python tests/benchmarks/bench_torch_archive.py [--gigabytes 4] [--small 46000]``
+
+The large archive is written by torch.save of storages that were never touched, so it is made of
+zeros; memory is what the process holds after opening, more than before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import torch
+
+from inspector_app.backend.checkpoint import Checkpoint
+
+ROUNDS = 5
+
+
+def resident() -> float:
+    """Megabytes that this process holds now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def opening(path: str, label: str) -> None:
+    """Time and memory of the description, the rows and the fingerprint."""
+    start = time.perf_counter()
+    loaded = torch.load(path, mmap=True, weights_only=True)
+    theirs = time.perf_counter() - start
+    del loaded
+    before = resident()
+    opens, wholes = [], []
+    for _ in range(ROUNDS):
+        checkpoint = None
+        start = time.perf_counter()
+        checkpoint = Checkpoint(path)
+        opens.append(time.perf_counter() - start)
+        rows = len(checkpoint.tree.table)
+        checkpoint.fingerprint()
+        checkpoint.totals()
+        wholes.append(time.perf_counter() - start)
+    print(
+        f"{label}: {rows:,} rows in {statistics.median(wholes):.2f} s, of which the description "
+        f"{statistics.median(opens):.2f} s; memory +{resident() - before:.0f} MB "
+        f"(torch.load with mmap: {theirs:.2f} s)"
+    )
+
+
+def main() -> None:
+    """Run both."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--gigabytes", type=float, default=4.0, help="size of the large archive")
+    parser.add_argument("--small", type=int, default=46_000, help="number of small tensors")
+    sizes = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "large.pt")
+        elements = int(sizes.gigabytes * 1e6 / 4)
+        names = [f"model.layers.{n // 8}.part_{n % 8}.weight" for n in range(1000)]
+        torch.save({name: torch.zeros(elements) for name in names}, path)
+        opening(path, f"{sizes.gigabytes:g} GB in 1,000 tensors")
+        os.remove(path)
+        names = [
+            f"model.layers.{n // 768}.mlp.experts.{n // 3 % 256}.{n % 3}.weight"
+            for n in range(sizes.small)
+        ]
+        torch.save({name: torch.ones(128) for name in names}, path)
+        opening(path, f"{sizes.small:,} small tensors")
+
+
+if __name__ == "__main__":
+    main()
