@@ -263,6 +263,9 @@ def test_no_field_of_initialise_covers_another(qtbot, session, table):
     dialog.show()
     qtbot.waitExposed(dialog)
     dialog.resize(dialog.minimumSize())
+    dialog.scheme_box.setCurrentText("trunc_normal_")  # the most arguments, two lines about them
+    qtbot.waitUntil(dialog.apply_button.isEnabled)
+    qtbot.wait(50)  # layouts follow later
     places = [dialog._arguments, dialog.seed_box, dialog.preview, dialog.buttons]
     for above, below in pairwise(places):
         assert above.geometry().bottom() < below.geometry().top(), below

@@ -15,6 +15,7 @@ class ToneLabel(QLabel):
         super().__init__(text, parent)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self._tone = tone
+        self._reserved = False
         set_tone(self, tone)
 
     @property
@@ -34,8 +35,10 @@ class ToneLabel(QLabel):
 
         The layout is not asked to follow the text: Qt's forms then give rows less than they need.
         """
+        self._reserved = True
         self.setWordWrap(True)
         self.setMinimumHeight(height)
-        policy = self.sizePolicy()
-        policy.setHeightForWidth(False)
-        self.setSizePolicy(policy)
+
+    def hasHeightForWidth(self) -> bool:
+        """Not where lines are reserved.  (QLabel sets its size policy anew with every text.)"""
+        return not self._reserved and super().hasHeightForWidth()
