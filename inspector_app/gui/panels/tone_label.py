@@ -40,5 +40,5 @@ class ToneLabel(QLabel):
         self.setMinimumHeight(height)
 
     def hasHeightForWidth(self) -> bool:
-        """Not where lines are reserved.  (QLabel sets its size policy anew with every text.)"""
+        """Not where lines are reserved: QLabel sets its size policy anew with every text."""
         return not self._reserved and super().hasHeightForWidth()
