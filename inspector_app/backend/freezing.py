@@ -79,7 +79,9 @@ def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
         reason, blocked = _blocked(tensors, trains if frozen else ~trains, frozen=frozen)
         if frozen:
             # A stale gradient moves a parameter that is frozen already, too.
-            leaves = [t for t, bad in zip(tensors, blocked.tolist(), strict=True) if not bad]
+            leaves = tensors
+            if blocked.any():
+                leaves = [t for t, bad in zip(tensors, blocked.tolist(), strict=True) if not bad]
             changes = ~blocked
             changes[changes] = _booleans([tensor.grad is not None for tensor in leaves])
             stale = int(changes.sum())
@@ -177,13 +179,16 @@ class FreezeEdit:
         """Always: it needs no memory but the gradients'."""
         return True
 
-    def redo(self) -> None:
-        """Carry it out; raises RefusedError and changes nothing where a tensor objects."""
+    def redo(self, *, stale: bool = True) -> None:
+        """Carry it out; raises RefusedError and changes nothing where a tensor objects.
+
+        ``stale`` False says that no tensor has a gradient, so that none is looked for.
+        """
         with torch._C.DisableTorchFunctionSubclass():
             flipped = [t for t in self._tensors if t.requires_grad == self._frozen]
         _set(flipped, not self._frozen)
         self._flipped = flipped
-        if self._frozen:
+        if self._frozen and stale:
             with torch._C.DisableTorchFunctionSubclass():
                 self._gradients = [(t, t.grad) for t in self._tensors if t.grad is not None]
                 for tensor, _ in self._gradients:
@@ -215,7 +220,7 @@ def freeze(tree: Tree, positions: Int32, frozen: bool) -> FreezeEdit:
         raise RefusedError(planning.nothing_left(f"There is nothing to {word}", refused))
     notes = _notes(tree, positions, choice, frozen=frozen)
     edit = FreezeEdit(choice.tensors, frozen, tree.table.ids[choice.rows], refused, notes)
-    edit.redo()
+    edit.redo(stale=choice.stale > 0)
     return edit
 
 
