@@ -3,7 +3,7 @@
 Torch splits every operation over more than 32,768 elements among its threads and waits for all of
 them.  For a statistic of some microseconds the waiting costs more than the work, and on a machine
 that is busy otherwise a thread that must be waited for may not run for milliseconds (a ResNet with
-63 probes: 1.8 s a forward instead of 0.09 s).
+63 probes on two busy cores: 1.8 s a forward instead of 0.3 s).
 """
 
 from __future__ import annotations
