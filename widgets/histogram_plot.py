@@ -1,4 +1,4 @@
-"""The plot inside a histogram view; the one module that imports pyqtgraph."""
+"""The plot inside a histogram view, by pyqtgraph."""
 
 from __future__ import annotations
 

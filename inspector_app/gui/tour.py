@@ -65,7 +65,6 @@ class Tour(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look)
-        self._error = ""
         window.session.answered.connect(self._answered)
         window.session.lost.connect(lambda sentence, detail: self._fail(f"{sentence}\n{detail}"))
 

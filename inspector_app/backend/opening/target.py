@@ -1,8 +1,8 @@
 """What a target's text means, and what kind of file a path leads to.
 
 A target is ``path/file.py:factory``, ``path/file.py`` (its ``build_model``),
-``package.module:factory``, ``sample:NAME``, or the path of a checkpoint.  Files are told
-apart by their content, never by their ending.
+``package.module:factory``, ``sample:NAME``, or the path of a checkpoint.  What ends in ``.py`` is
+Python; all other files are told apart by their content, never by their ending.
 """
 
 from __future__ import annotations
