@@ -290,7 +290,7 @@ def _export(chosen: argparse.Namespace, output: TextIO) -> int:
     refused = [refusal for edited in done for refusal in edited.refused]
     notes = list(dict.fromkeys(note for edited in done for note in edited.notes))
     only = m.Selection(patterns=chosen.only) if chosen.only else None
-    report = session.export(chosen.out, only=only, skip=chosen.skip, job=job)
+    report = session.export(chosen.out, m.ExportOptions(only=only, skip=chosen.skip), job=job)
     if chosen.json:
         _print_json(output, report, refused=_plain(refused), notes=notes)
         return DONE

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from inspector_app.protocol.errors import RefusedError
-from inspector_app.protocol.messages import JournalEntry
+from inspector_app.protocol.messages import JournalEntry, Refusal
 from inspector_app.protocol.table import Int32
 
 
@@ -33,6 +33,22 @@ class Edit(Protocol):
 
     def forget(self) -> None:
         """Let go of all that is kept for it."""
+
+
+class NewEdit(Edit, Protocol):
+    """An edit that was carried out just now, with what there is to say of it."""
+
+    @property
+    def touched(self) -> int:
+        """Distinct tensors (or modules, where it is their mode) that it changed."""
+
+    @property
+    def refused(self) -> list[Refusal]:
+        """Rows left out, by reason."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the person."""
 
 
 class Journal:

@@ -63,6 +63,13 @@ class Flag(IntFlag):
     CAN_TRAIN = 2048  # floating point or complex parameter: requires_grad can be set
     CONTAINER = 4096  # plain list, tuple, dict or set
     IN_MODEL = 8192  # modules only: model.modules() yields it
+    INITIAL = 16384  # not among what a checkpoint loaded: still at its initial value
+    TRAINING = 32768  # modules only: in train mode
+    HOOKED = 65536  # modules only: has hooks that are not probes of ours
+    PARAMETRIZED = 131072  # modules, and parameters that are computed from others
+    QUANTIZED = 262144  # quantized values, or a module that holds some
+    OVERLAPS = 524288  # shares some of its bytes with a row that is not the same tensor
+    UNUSUAL = 1048576  # layout that is not strided: sparse, nested, MKL-DNN
 
 
 class RowTable(msgspec.Struct, frozen=True, dict=True):

@@ -189,7 +189,7 @@ def test_exporting_over_the_open_file(session, tmp_path):
     path = str(tmp_path / "mlp.safetensors")
     session.export(path)
     session.open(path)
-    session.export(path, only=everything("hidden"))
+    session.export(path, m.ExportOptions(only=everything("hidden")))
     assert sorted(load_file(path)) == ["hidden.bias", "hidden.weight"]
     row = session.tree.table.paths.index("output.weight")
     assert session.measure(row).count == 24  # still what was opened

@@ -24,6 +24,7 @@ from inspector_app.protocol.messages import (
     DescribeRow,
     Difference,
     Export,
+    ExportOptions,
     ExportPlan,
     InputField,
     InputForm,
@@ -386,7 +387,7 @@ def test_an_export_from_plan_to_report(qtbot, session, tmp_path):
     dialog.selected.setChecked(True)
     assert not dialog.export_button.isEnabled()
     qtbot.waitUntil(dialog.export_button.isEnabled)
-    assert session.requests[-1] == PlanExport(only=Selection(rows=[3]), skip=[])
+    assert session.requests[-1] == PlanExport(options=ExportOptions(only=Selection(rows=[3])))
     dialog.skip.setText("*.bias")
     qtbot.waitUntil(dialog.export_button.isEnabled)
     session.hold()

@@ -29,6 +29,7 @@ from inspector_app.protocol.errors import Cancelled, InspectorError
 from inspector_app.protocol.messages import (
     Export,
     Exported,
+    ExportOptions,
     ExportPlan,
     LeftOut,
     PlanExport,
@@ -188,6 +189,11 @@ class ExportDialog(QDialog):
             self._session.cancel(self._planning)
             self._planning = None
 
+    @property
+    def options(self) -> ExportOptions:
+        """What is written, as the fields say it."""
+        return ExportOptions(only=self.only, skip=patterns_in(self.skip.text()))
+
     def _plan(self) -> None:
         self._drop()
         only = self.only
@@ -197,7 +203,7 @@ class ExportDialog(QDialog):
         if only is not None and not (only.rows or only.patterns):
             self.summary.say("Type a pattern such as encoder.* to see what it means.", "muted")
             return
-        request = PlanExport(only=only, skip=patterns_in(self.skip.text()))
+        request = PlanExport(options=self.options)
         asked: list[int] = []
 
         def planned(plan: ExportPlan) -> None:
@@ -236,9 +242,7 @@ class ExportDialog(QDialog):
 
     def _export(self) -> None:
         self._drop()
-        request = Export(
-            path=self.path.text().strip(), only=self.only, skip=patterns_in(self.skip.text())
-        )
+        request = Export(path=self.path.text().strip(), options=self.options)
         self.fields.setEnabled(False)
         self.export_button.setEnabled(False)
         self.progress.setRange(0, 0)

@@ -1,0 +1,1 @@
+"""The parts of :class:`~inspector_app.backend.session.Session`, one subject each."""

@@ -1,0 +1,122 @@
+"""Probes, their records, and runs of the model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector_app.protocol.changes import RowsChange
+from inspector_app.protocol.messages.base import Plain, Request, Result, Totals
+from inspector_app.protocol.table import Int32, Int64
+
+Floats = NDArray[np.float64]
+
+
+class Series(Plain, frozen=True, kw_only=True):
+    """What one probe measures: a tensor in the output of one module."""
+
+    key: int
+    row: int
+    leaf: str  # path inside the output: "" for a bare tensor, "[0]", ".logits", ...
+
+
+class InputField(Plain, frozen=True, kw_only=True):
+    """How to make one argument of ``forward``."""
+
+    name: str
+    shape: tuple[int, ...] = (1,)
+    dtype: str = "float32"
+    distribution: Literal["normal", "uniform", "zeros", "ones", "integers"] = "normal"
+    high: int = 2  # exclusive bound of "integers"
+    required: bool = True
+    used: bool = True
+
+
+class Watching(Result, frozen=True, kw_only=True):
+    """Modules (rows) that are watched now, and the series known so far."""
+
+    rows: list[int]
+    series: list[Series]
+
+
+class InputForm(Result, frozen=True, kw_only=True):
+    """How example inputs can be had; ``provided`` says that the model file makes its own."""
+
+    provided: bool
+    fields: list[InputField]
+    reason: str = ""  # why no form can be made
+
+
+class Ran(Result, frozen=True, kw_only=True):
+    """A finished run; ``change`` tells of rows that the forwards changed."""
+
+    forwards: int
+    seconds: float
+    change: RowsChange
+    totals: Totals
+
+
+class Records(Result, frozen=True, kw_only=True):
+    """Records of the ring from one sequence number on, oldest first; ``n`` may be 0.
+
+    Records below ``first`` are gone; what is missing between is a gap.
+    """
+
+    series: list[Series]
+    first: int  # oldest sequence number the ring still holds
+    next: int  # ask from here the next time
+    sequence: Int64  # (n,)
+    step: Int64  # (n,) number of the outermost forward
+    key: Int32  # (n,) of the series
+    call: Int32  # (n,) how often the module had fired in that forward
+    count: Int64  # (n,) elements
+    sampled: Int64  # (n,) elements the histogram was made of
+    nan: Int64  # (n,)
+    positive_infinity: Int64
+    negative_infinity: Int64
+    minimum: Floats  # (n,) exact, over finite elements; NaN where there is none
+    maximum: Floats
+    mean: Floats  # (n,) of the sample
+    deviation: Floats
+    counts: Int64  # (n, BINS) between minimum and maximum
+    failures: list[str] = []  # sentences of probes that were disarmed by an error
+
+
+class Watch(Request, frozen=True, kw_only=True):
+    """Attach a temporary hook to every module selected (rows themselves, not below) -> Watching."""
+
+    rows: list[int]
+
+
+class Unwatch(Request, frozen=True, kw_only=True):
+    """Remove the hooks of these modules; all with None -> Watching."""
+
+    rows: list[int] | None = None
+
+
+class DescribeInputs(Request, frozen=True, kw_only=True):
+    """-> InputForm."""
+
+
+class Run(Request, frozen=True, kw_only=True):
+    """Run forwards -> Ran.
+
+    ``fields`` None takes the file's example_inputs(); ``repeat`` 0: until
+    cancelled.  In "eval" mode each module's training flag is restored afterwards; in "train" mode
+    buffers are as well, so that watching never changes the model.
+    """
+
+    fields: list[InputField] | None = None
+    repeat: int = 1
+    mode: Literal["eval", "train"] = "eval"
+    seed: int = 0
+    pause: float = 0.0  # seconds between two forwards
+
+
+class GetRecords(Request, frozen=True, kw_only=True):
+    """Records from ``since`` on -> Records.  Answered at once, even while a job runs."""
+
+    since: int = 0
+    limit: int = 4096
