@@ -22,7 +22,7 @@ from inspector_app.backend.failures import model_error
 from inspector_app.backend.inputs import Inputs
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.modules import modules_of, tensors_of
-from inspector_app.backend.probes import ProbeSet
+from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.walking import instance_dict, items_of
 from inspector_app.protocol.errors import RefusedError
 
@@ -219,6 +219,8 @@ def run(
             if probes is not None:
                 probes.begin_step()
             seconds += _forward(model, inputs)
+            if probes is not None:
+                probes.flush()
             forwards += 1
             job.progress(forwards, repeat, "Running")
             if forwards == repeat:

@@ -15,6 +15,7 @@ from inspector_app.gui.panels.inputs_dialog import InputsDialog
 from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
 from inspector_app.protocol.messages import (
+    BINS,
     DescribeInputs,
     InputField,
     InputForm,
@@ -27,6 +28,7 @@ from inspector_app.protocol.messages import (
     Watch,
     Watching,
 )
+from inspector_app.protocol.ranges import linear_range
 from inspector_app.protocol.table import Flag, Role, RowTable
 from widgets.numbers import count_text, short_count
 
@@ -258,10 +260,11 @@ class Live(QObject):
             if key not in self._row_of:
                 continue
             sampled, count = int(records.sampled[index]), int(records.count[index])
+            low, high = linear_range(float(records.low[index]), int(records.exponent[index]), BINS)
             grid.update_record(
                 key,
-                float(records.minimum[index]),
-                float(records.maximum[index]),
+                low,
+                high,
                 records.counts[index],
                 float(records.mean[index]),
                 float(records.deviation[index]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 _LARGEST = sys.float_info.max
@@ -18,3 +19,8 @@ def bin_range(minimum: float, maximum: float) -> tuple[float, float]:
         return minimum, maximum
     half = abs(minimum) / 2 or (_SMALLEST if minimum else 0.5)
     return max(minimum - half, -_LARGEST), min(maximum + half, _LARGEST)
+
+
+def linear_range(low: float, exponent: int, bins: int) -> tuple[float, float]:
+    """Outer edges of the linear bins of a record, each ``2**exponent`` wide."""
+    return low, low + bins * math.ldexp(1.0, exponent)

@@ -12,7 +12,7 @@ from inspector_app.backend import freezing
 from inspector_app.backend.checkpoint import Checkpoint
 from inspector_app.backend.journal import Edit, Journal, NewEdit
 from inspector_app.backend.opening import OpenModel
-from inspector_app.backend.probes import ProbeSet
+from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.selecting import resolve
 from inspector_app.backend.snapshots import SnapshotStore
 from inspector_app.backend.tree import Tree, build_tree, totals

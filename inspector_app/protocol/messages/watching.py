@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import Literal
 
 import numpy as np
@@ -14,12 +15,32 @@ from inspector_app.protocol.table import Int32, Int64
 Floats = NDArray[np.float64]
 
 
+ProbeKind = Literal[
+    "output",
+    "input",
+    "gradient",  # of the output
+    "value",  # of a parameter
+    "parameter gradient",  # as it is accumulated
+    "optimizer gradient",  # as the optimizer sees it: unscaled, clipped
+    "update",  # what the optimizer adds, relative to the root mean square of the parameter
+]
+
+
+class Phase(IntFlag):
+    """When a probe fired."""
+
+    TRAIN = 1  # the module was in train mode
+    RECOMPUTE = 2  # activation checkpointing computed it anew in the backward
+    BACKWARD = 4  # a gradient
+
+
 class Series(Plain, frozen=True, kw_only=True):
     """What one probe measures: a tensor in the output of one module."""
 
     key: int
     row: int
     leaf: str  # path inside the output: "" for a bare tensor, "[0]", ".logits", ...
+    kind: ProbeKind = "output"
 
 
 class InputField(Plain, frozen=True, kw_only=True):
@@ -61,26 +82,35 @@ class Ran(Result, frozen=True, kw_only=True):
 class Records(Result, frozen=True, kw_only=True):
     """Records of the ring from one sequence number on, oldest first; ``n`` may be 0.
 
-    Records below ``first`` are gone; what is missing between is a gap.
+    Records below ``first`` are gone; what is missing between is a gap.  Histograms have linear
+    bins, ``2**exponent`` wide from ``low`` on, or octave bins, whose outermost ones end at
+    ``2**exponent`` (see :mod:`inspector_app.protocol.ranges`).
     """
 
     series: list[Series]
     first: int  # oldest sequence number the ring still holds
     next: int  # ask from here the next time
     sequence: Int64  # (n,)
-    step: Int64  # (n,) number of the outermost forward
+    step: Int64  # (n,) number of the step: the outermost forward, or the optimizer's step
+    micro: Int32  # (n,) number of the outermost forward within the step, from 0 on
     key: Int32  # (n,) of the series
     call: Int32  # (n,) how often the module had fired in that forward
+    phase: NDArray[np.uint8]  # (n,) of Phase
     count: Int64  # (n,) elements
-    sampled: Int64  # (n,) elements the histogram was made of
+    sampled: Int64  # (n,) elements that zeros, moments and histogram were made of
     nan: Int64  # (n,)
     positive_infinity: Int64
     negative_infinity: Int64
     minimum: Floats  # (n,) exact, over finite elements; NaN where there is none
     maximum: Floats
+    zeros: Int64  # (n,) of the sample
     mean: Floats  # (n,) of the sample
     deviation: Floats
-    counts: Int64  # (n, BINS) between minimum and maximum
+    norm: Floats  # (n,) Euclidean, estimated for all elements
+    low: Floats  # (n,) left edge of the first linear bin
+    exponent: Int32  # (n,)
+    octaves: NDArray[np.bool_]  # (n,)
+    counts: Int64  # (n, BINS) finite elements of the sample
     failures: list[str] = []  # sentences of probes that were disarmed by an error
 
 

@@ -10,29 +10,34 @@ import threading
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from inspector_app.backend.histograms import QuickStatistics
 from inspector_app.protocol.messages import BINS, Records
 
-_INTEGERS = ("count", "sampled", "nan", "positive_infinity", "negative_infinity")
-_FLOATS = ("minimum", "maximum", "mean", "deviation")
-_ROW = np.dtype(
-    [("step", np.int64), ("key", np.int32), ("call", np.int32)]
-    + [(name, np.int64) for name in _INTEGERS]
-    + [(name, np.float64) for name in _FLOATS]
+#: One record; the columns up to ``maximum`` are known when a probe fires, the others after it.
+ROW = np.dtype(
+    [("step", np.int64), ("micro", np.int32), ("key", np.int32), ("call", np.int32)]
+    + [("phase", np.uint8)]
+    + [(name, np.int64) for name in ("count", "sampled")]
+    + [(name, np.int64) for name in ("nan", "positive_infinity", "negative_infinity")]
+    + [("minimum", np.float64), ("maximum", np.float64)]
+    + [("zeros", np.int64)]
+    + [(name, np.float64) for name in ("mean", "deviation", "norm", "low")]
+    + [("exponent", np.int32), ("octaves", np.bool_)]
     + [("counts", np.int64, (BINS,))]
 )
+Rows = NDArray[Any]  # of dtype ROW
 
 
 class RecordRing:
-    """Records in memory of a fixed size, about 620 bytes each.
+    """Records in memory of a fixed size, about 650 bytes each.
 
     The memory is reserved at once and becomes real as it fills.
     """
 
     def __init__(self, budget_bytes: int = 64_000_000) -> None:
-        self.capacity = max(1, budget_bytes // _ROW.itemsize)
-        self._rows = np.empty(self.capacity, _ROW)
+        self.capacity = max(1, budget_bytes // ROW.itemsize)
+        self._rows = np.empty(self.capacity, ROW)
         self._lock = threading.Lock()
         self._first = 0
         self._next = 0
@@ -47,16 +52,18 @@ class RecordRing:
         """Sequence number that the next record will get."""
         return self._next
 
-    def append(self, step: int, key: int, call: int, measured: QuickStatistics) -> int:
-        """Store one record and return its sequence number; takes some microseconds."""
-        row = (step, key, call, *measured)
+    def extend(self, rows: Rows) -> None:
+        """Store records in their order."""
+        for start in range(0, len(rows), self.capacity):
+            self._store(rows[start : start + self.capacity])
+
+    def _store(self, rows: Rows) -> None:
         with self._lock:
-            sequence = self._next
+            first = self._next
             # Given up before it is overwritten: a reader that is copying it must learn of it.
-            self._first = max(self._first, sequence + 1 - self.capacity)
-            self._rows[sequence % self.capacity] = row
-            self._next = sequence + 1
-        return sequence
+            self._first = max(self._first, first + len(rows) - self.capacity)
+            self._rows[np.arange(first, first + len(rows)) % self.capacity] = rows
+            self._next = first + len(rows)
 
     def clear(self) -> None:
         """Drop all records; sequence numbers go on."""
@@ -79,6 +86,6 @@ class RecordRing:
         kept = numbers >= first
         numbers, rows = numbers[kept], rows[kept]
         columns: dict[str, Any] = {
-            name: np.ascontiguousarray(rows[name]) for name in _ROW.names or ()
+            name: np.ascontiguousarray(rows[name]) for name in ROW.names or ()
         }
         return Records(series=[], first=first, next=stop, sequence=numbers, **columns)

@@ -1,0 +1,211 @@
+"""What the probes of one step have seen, measured together.
+
+A hook runs in the middle of a person's forward or backward, so it does only what cannot wait: one
+pass for the exact minimum and maximum, and a copy of a small sample before the tensor can change.
+Histograms and moments of all samples are computed at once when the step is over, in a few calls of
+numpy for a hundred tensors.
+
+What is exact and what is sampled: minimum, maximum and the numbers of NaN and infinities are those
+of all elements.  Histogram, mean, deviation, norm and the number of zeros are those of all elements
+up to ``SAMPLE`` of them, above that of one element drawn from each of ``SAMPLE`` equal stretches of
+the memory.  The cumulative shares of the histogram are then within :data:`SAMPLE_ERROR` of the true
+ones with 95 % confidence (Dvoretzky-Kiefer-Wolfowitz inequality; Massart 1990).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from inspector_app.backend.histograms import (
+    as_floats,
+    as_real,
+    extremes,
+    in_memory_order,
+    why_unreadable,
+)
+from inspector_app.backend.probing import bins
+from inspector_app.backend.probing.records import ROW, Rows
+from inspector_app.protocol.messages import Floats
+from inspector_app.protocol.table import Int64
+
+SAMPLE = 2_048
+SAMPLE_ERROR = math.sqrt(math.log(2 / 0.05) / (2 * SAMPLE))
+_CAPACITY = 256  # tensors measured together; 2 MB of samples
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_FAST = frozenset((torch.float32, torch.bfloat16, torch.float16))
+_NAN = float("nan")
+
+
+@lru_cache(maxsize=512)
+def sample_places(count: int, sample: int = SAMPLE) -> torch.Tensor:
+    """Which of ``count`` elements are looked at: one at random in each of equal stretches.
+
+    Equal steps would alias with the tensor's own extents.  The generator is ours and begins anew,
+    so that equal tensors have equal samples.
+    """
+    edges = np.linspace(0, count, sample + 1)
+    jitter = np.random.default_rng(count).random(sample)
+    places = np.minimum((edges[:-1] + jitter * np.diff(edges)).astype(np.int64), count - 1)
+    return torch.from_numpy(places)
+
+
+class Batch:
+    """Tensors seen since the last :meth:`flush`; belongs to the thread that runs the model."""
+
+    def __init__(self, sample: int = SAMPLE, capacity: int = _CAPACITY) -> None:
+        self.sample = sample
+        self.octaves = False  # bins of a power of two each, instead of equal ones
+        self._capacity = capacity
+        samples = torch.empty(capacity, sample)
+        self._rows = list(samples)
+        self._samples = samples.numpy()
+        self._facts = np.zeros(capacity, ROW)
+        self._told: list[tuple[Any, ...]] = []
+        self._work = bins.Workspace(capacity, sample)
+        self._alone: dict[int, Floats] = {}  # samples of what float32 cannot hold
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+    @property
+    def full(self) -> bool:
+        """Whether it must be flushed before the next tensor."""
+        return len(self._told) == self._capacity
+
+    def take(
+        self,
+        tensor: torch.Tensor,
+        where: tuple[int, int, int, int, int],
+        total: int | None = None,
+    ) -> None:
+        """Look at one tensor now: (step, micro, key, call, phase) say which it is.
+
+        ``total`` is the number of elements of which the tensor is a sample already.
+
+        Raises ValueError with the reason where its values cannot be read.
+        """
+        index = len(self._told)
+        if (
+            total is None
+            and type(tensor) in _PLAIN
+            and tensor.dtype in _FAST
+            and tensor.layout is torch.strided
+        ):
+            values = tensor.detach()
+            count = values.numel()
+            if count and values.is_cpu and not values.is_neg():
+                flat = values.view(-1) if values.is_contiguous() else in_memory_order(values)
+                if flat.dim() == 1:
+                    self._take_fast(index, flat, count, where)
+                    return
+        with torch._C.DisableTorchFunction(), torch.no_grad():
+            self._take_slowly(index, tensor, where)
+        if total is not None:
+            self._told[index] = (*self._told[index][:5], total, *self._told[index][6:])
+
+    def _take_fast(
+        self, index: int, flat: torch.Tensor, count: int, where: tuple[int, ...]
+    ) -> None:
+        low, high = torch.aminmax(flat)
+        minimum, maximum = low.item(), high.item()
+        nan = positive = negative = 0
+        if not (math.isfinite(minimum) and math.isfinite(maximum)):
+            minimum, maximum, nan, positive, negative = extremes(flat)
+        row = self._rows[index]
+        size = self.sample
+        if count <= size:
+            size = count
+            row[:count] = flat
+        elif flat.dtype is torch.float32:
+            torch.index_select(flat, 0, sample_places(count, size), out=row)
+        else:
+            row.copy_(flat.index_select(0, sample_places(count, size)))
+        self._told.append((*where, count, size, nan, positive, negative, minimum, maximum))
+
+    def _take_slowly(self, index: int, tensor: torch.Tensor, where: tuple[int, ...]) -> None:
+        """Any dtype, device, layout or subclass."""
+        if reason := why_unreadable(tensor):
+            raise ValueError(reason)
+        count = tensor.numel()
+        if not count:
+            self._told.append((*where, 0, 0, 0, 0, 0, _NAN, _NAN))
+            self._alone[index] = np.empty(0)
+            return
+        values = as_real(in_memory_order(tensor.detach()))
+        found = extremes(values)
+        if count > self.sample:
+            places = sample_places(count, self.sample).to(values.device)
+            values = values.index_select(0, places) if values.dim() == 1 else values.take(places)
+        sample = as_floats(values).copy()
+        self._alone[index] = sample
+        facts = (found.nan, found.positive_infinity, found.negative_infinity)
+        self._told.append((*where, count, len(sample), *facts, found.minimum, found.maximum))
+
+    def flush(self) -> Rows:
+        """Records of all tensors taken, in their order; the batch is empty afterwards."""
+        number = len(self._told)
+        rows = self._facts[:number]
+        for name, column in zip(ROW.names, zip(*self._told, strict=True), strict=False):
+            rows[name] = column
+        told, self._told = rows, []
+        alone, self._alone = self._alone, {}
+        whole = told["sampled"] == self.sample
+        broken = (told["nan"] + told["positive_infinity"] + told["negative_infinity"]) > 0
+        plain = whole & ~broken
+        plain[list(alone)] = False
+        if plain.all():
+            self._measure(told, self._samples[:number])
+        else:
+            if plain.any():
+                some = told[plain]
+                self._measure(some, self._samples[:number][plain])
+                told[plain] = some
+            for index in np.flatnonzero(~plain).tolist():
+                sample = alone.get(index)
+                if sample is None:
+                    sample = self._samples[index, : told["sampled"][index]]
+                one = told[index : index + 1]
+                self._measure(one, sample[np.isfinite(sample)][None])
+        return told.copy()
+
+    def _measure(self, rows: Rows, samples: bins.Samples) -> None:
+        """Fill in what is computed from samples: (n,) records, (n, k) finite values."""
+        if not samples.shape[1]:
+            for name in ("mean", "deviation", "norm"):
+                rows[name] = np.nan
+            rows["zeros"] = rows["low"] = rows["exponent"] = 0
+            rows["octaves"] = self.octaves
+            rows["counts"] = 0
+            return
+        minimum, maximum = rows["minimum"], rows["maximum"]
+        low, exponent = bins.linear_grid(minimum, maximum)
+        # Divided by a power of two, squares neither overflow nor vanish.
+        scaled = bins.divide(samples, exponent, self._work)
+        size = samples.shape[1]
+        mean = np.add.reduce(scaled, 1) / size
+        rows["mean"] = np.clip(np.ldexp(mean, exponent, dtype=np.float64), minimum, maximum)
+        rows["zeros"] = self._zeros(samples)
+        if self.octaves:
+            top = bins.octave_top(minimum, maximum)
+            rows["low"], rows["exponent"] = 0.0, top
+            rows["counts"] = bins.octave_counts(samples, top, self._work)
+        else:
+            rows["low"], rows["exponent"] = low, exponent
+            rows["counts"] = bins.linear_counts(scaled, low, exponent, self._work)
+        rows["octaves"] = self.octaves
+        scaled -= mean[:, None].astype(scaled.dtype)
+        squares = np.einsum("ij,ij->i", scaled, scaled) / size
+        rows["deviation"] = np.ldexp(np.sqrt(squares), exponent, dtype=np.float64)
+        together = np.sqrt((squares + np.square(mean, dtype=np.float64)) * rows["count"])
+        rows["norm"] = np.ldexp(together, exponent)
+
+    def _zeros(self, samples: bins.Samples) -> Int64:
+        """Number of zeros in each row."""
+        marks = self._work.marks[: len(samples), : samples.shape[1]]
+        np.equal(samples, 0, out=marks)
+        return np.asarray(np.add.reduce(marks, 1, dtype=np.int64))

@@ -1,0 +1,101 @@
+"""Probes of parameters: their values, their gradients, and how far an update moves them."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.hooks import RemovableHandle
+
+from inspector_app.backend.histograms import as_floats, as_real, in_memory_order
+from inspector_app.backend.probing.batch import sample_places
+from inspector_app.backend.probing.probes import Hook, short
+from inspector_app.protocol.messages import Floats, Phase, ProbeKind
+
+if TYPE_CHECKING:
+    from inspector_app.backend.probing.probe_set import ProbeSet
+
+
+class ParameterProbe(Hook):
+    """What is measured of one parameter.
+
+    The gradient as it is accumulated comes from a hook on the parameter; what the optimizer sees,
+    and what it does, is looked at before and after its step.
+    """
+
+    def __init__(
+        self,
+        owner: ProbeSet,
+        row: int,
+        parameter: torch.Tensor,
+        path: str,
+        kinds: frozenset[ProbeKind],
+    ) -> None:
+        self._owner = owner
+        self.row = row
+        self.parameter = parameter
+        self.path = path
+        self.kinds = kinds
+        self.armed = True
+        self.fired = 0
+        self._before: tuple[Floats, float] | None = None  # a sample, and its root mean square
+        self._handle: RemovableHandle | None = None
+        if "parameter gradient" in kinds and parameter.requires_grad and parameter.is_leaf:
+            self._handle = parameter.register_post_accumulate_grad_hook(self)
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        self.armed = False
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def __call__(self, parameter: torch.Tensor) -> None:
+        """Measure ``parameter.grad``: a backward has added to it."""
+        if parameter.grad is not None:
+            self._measure("parameter gradient", parameter.grad, Phase.BACKWARD)
+
+    def before_update(self, scale: float = 1.0) -> None:
+        """The optimizer is about to move the parameter; its gradients are ``scale`` too large."""
+        if "optimizer gradient" in self.kinds and self.parameter.grad is not None:
+            gradient = self.parameter.grad
+            self._measure("optimizer gradient", gradient / scale if scale != 1 else gradient)
+        if "update" in self.kinds and self._owner.active:
+            sample = self._sample()
+            self._before = sample, float((sample * sample).mean() ** 0.5) if len(sample) else 0.0
+
+    def after_update(self) -> None:
+        """The optimizer has moved the parameter."""
+        if "value" in self.kinds:
+            self._measure("value", self.parameter)
+        before, self._before = self._before, None
+        if before is not None and before[1] > 0:
+            moved = torch.from_numpy((self._sample() - before[0]) / before[1])
+            self._measure("update", moved, count=self.parameter.numel())
+
+    def _sample(self) -> Floats:
+        """Elements at places that depend on the number of elements only."""
+        with torch._C.DisableTorchFunction(), torch.no_grad():
+            values = in_memory_order(self.parameter.detach())
+            if values.numel() > self._owner.batch.sample:
+                places = sample_places(values.numel(), self._owner.batch.sample)
+                values = values.take(places.to(values.device))
+            return as_floats(as_real(values)).copy()
+
+    def _measure(
+        self, kind: ProbeKind, tensor: torch.Tensor, phase: int = 0, count: int | None = None
+    ) -> None:
+        owner = self._owner
+        if not self.armed or not owner.active or torch.compiler.is_compiling():
+            return
+        start = perf_counter()
+        self.fired += 1
+        try:
+            key = owner.series_key(self.row, "", kind)
+            if reason := owner.take(tensor, key, 0, phase, count=count):
+                raise ValueError(reason)
+        except Exception as error:  # noqa: BLE001 - the person's training must go on
+            self.armed = False
+            owner.failed(self.row, kind, f"The {kind} of {self.path} is left out: {short(error)}.")
+        owner.spent += perf_counter() - start

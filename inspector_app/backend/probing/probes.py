@@ -1,0 +1,174 @@
+"""Probes: temporary hooks that measure what modules take, put out and get as gradients.
+
+A probe of a module is one *forward hook*.  It walks the output and, for gradients, hangs a hook on
+each tensor in it: full backward hooks never fire for dict outputs, break in-place operations that
+follow and cost thirty times as much.  It never returns anything (whatever a hook returns replaces
+the output), never builds an autograd graph, draws no random number and never breaks the forward: an
+error in a probe disarms it and leaves a sentence in ``failures``.
+
+What hooking changes, and what a probe cannot see:
+
+* ``nn.TransformerEncoderLayer`` leaves its fast path in eval mode as soon as one of its submodules
+  has a hook; the outputs then come from other kernels and may differ in the last bits.
+* ``module.forward(x)`` and ``F.linear(x, module.weight)`` run no hooks; ``MultiheadAttention`` uses
+  its ``out_proj`` that way.
+* A hook added after ``torch.compile`` is ignored.  Inside of compiled or traced code probes do
+  nothing, so that they leave no trace in it.
+* A ScriptModule takes no hooks.
+* Where nothing before a module is trained, its output has no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from inspector_app.backend.probing.leaves import leaves
+from inspector_app.protocol.messages import Phase, ProbeKind
+
+if TYPE_CHECKING:
+    from inspector_app.backend.probing.probe_set import ProbeSet
+
+MAX_SERIES = 1024  # differently named tensors in all outputs of one module
+_in_backward: Callable[[], int] = torch._C._current_graph_task_id
+_in_functorch: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack
+
+
+class Hook:
+    """What all hooks of probes have in common.
+
+    A copy of one, made by ``copy.deepcopy(model)`` or ``torch.save(model)``, is a hook that does
+    nothing; a saved one needs nothing of ours to be loaded.
+    """
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        # The way out of a null context takes any three arguments and returns None: a hook that
+        # does nothing, picklable, and found wherever Python is.
+        return getattr, (nullcontext(), "__exit__")
+
+
+class ModuleProbe(Hook):
+    """The hook on one watched module."""
+
+    def __init__(self, owner: ProbeSet, row: int, path: str, kinds: frozenset[ProbeKind]) -> None:
+        self._owner = owner
+        self.row = row
+        self.path = path
+        self.kinds = kinds
+        self.armed = True
+        self.fired = 0
+        self._keys: dict[tuple[ProbeKind, str], int] = {}  # -> key of its series; -1: not measured
+        self._forward = (-1, -1)
+        self._calls = 0
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        """Measure one call of the module; a forward hook."""
+        owner = self._owner
+        if not self.armed or not owner.active:
+            return
+        if torch.compiler.is_compiling() or torch._C._is_tracing() or _in_functorch() is not None:
+            return
+        start = perf_counter()
+        try:
+            self._see(module, inputs, output)
+        except Exception as error:  # noqa: BLE001 - the person's forward must go on
+            self.disarm(error)
+        owner.spent += perf_counter() - start
+
+    def disarm(self, error: BaseException) -> None:
+        """Measure nothing any more, because of an error."""
+        self.armed = False
+        self._owner.failed(self.row, "", f"The probe on {self.path} stopped: {short(error)}")
+
+    def _see(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        owner = self._owner
+        now = owner.forward
+        if now != self._forward:
+            self._forward, self._calls = now, 0
+        call = self._calls
+        self._calls += 1
+        self.fired += 1
+        phase = Phase.TRAIN if module.__dict__.get("training") is True else Phase(0)
+        if _in_backward() != -1:
+            phase |= Phase.RECOMPUTE
+        kinds = self.kinds
+        if "input" in kinds:
+            for leaf, tensor in leaves(inputs):
+                self._measure("input", leaf, tensor, call, phase)
+        wants_output, wants_gradient = "output" in kinds, "gradient" in kinds
+        if not (wants_output or wants_gradient):
+            return
+        found = False
+        for leaf, tensor in leaves(output):
+            found = True
+            if wants_output:
+                self._measure("output", leaf, tensor, call, phase)
+            if wants_gradient and tensor.requires_grad:
+                key = self._key("gradient", leaf)
+                if key >= 0:
+                    hook = GradientHook(self, key, leaf, call, phase)
+                    handle = tensor.register_hook(hook)
+                    if tensor.is_leaf:  # it outlives this forward, and so would the hook
+                        owner.keep(handle)
+        if not found:
+            kind = type(output).__name__
+            owner.failed(self.row, "", f"{self.path} puts out no tensor ({kind}).")
+
+    def _key(self, kind: ProbeKind, leaf: str) -> int:
+        key = self._keys.get((kind, leaf))
+        if key is None:
+            if len(self._keys) == MAX_SERIES:
+                raise ValueError(f"its outputs had more than {MAX_SERIES} different tensors")
+            key = self._keys[kind, leaf] = self._owner.series_key(self.row, leaf, kind)
+        return key
+
+    def _measure(
+        self, kind: ProbeKind, leaf: str, tensor: torch.Tensor, call: int, phase: int
+    ) -> None:
+        key = self._key(kind, leaf)
+        if key >= 0 and (reason := self._owner.take(tensor, key, call, phase)):
+            self._keys[kind, leaf] = -1
+            self._owner.failed(self.row, leaf, f"{self.path}{leaf} is left out: {reason}.")
+
+
+class GradientHook(Hook):
+    """The hook on one tensor of an output, for the backward of this forward."""
+
+    __slots__ = ("_call", "_key", "_leaf", "_phase", "_probe", "_step")
+
+    def __init__(self, probe: ModuleProbe, key: int, leaf: str, call: int, phase: int) -> None:
+        self._probe = probe
+        self._key = key
+        self._leaf = leaf
+        self._call = call
+        self._phase = phase | Phase.BACKWARD
+        self._step = probe._owner.forward
+
+    def __call__(self, gradient: torch.Tensor) -> None:
+        """Measure the gradient."""
+        probe = self._probe
+        owner = probe._owner
+        if not probe.armed or not owner.active or torch.compiler.is_compiling():
+            return
+        start = perf_counter()
+        try:
+            reason = owner.take(gradient, self._key, self._call, self._phase, self._step)
+            if reason:
+                path = f"{probe.path}{self._leaf}"
+                owner.failed(
+                    probe.row, self._leaf, f"The gradient of {path} is left out: {reason}."
+                )
+        except Exception as error:  # noqa: BLE001 - the person's backward must go on
+            probe.disarm(error)
+        owner.spent += perf_counter() - start
+
+
+def short(error: BaseException) -> str:
+    """An error in a few words."""
+    text = str(error).strip().split("\n", 1)[0]
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
