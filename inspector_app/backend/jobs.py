@@ -207,6 +207,15 @@ class ThreadExecutor(_QueueExecutor):
 class SafePointExecutor(_QueueExecutor):
     """Carries tasks out in a thread that is not ours, when that thread calls :meth:`safe_point`."""
 
+    def __init__(self, on_submit: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self._on_submit = on_submit
+
+    def submit(self, task: Task) -> None:
+        """Put ``task`` at the end of the queue and say so; from any thread."""
+        super().submit(task)
+        self._on_submit()
+
     def safe_point(self) -> None:
         """Run all that waits; called by a training loop between two steps.  Cheap when idle."""
         while self._tasks:

@@ -15,6 +15,7 @@ import os
 import secrets
 import threading
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,6 +36,8 @@ MAX_PENDING = 1024  # requests of one connection
 PROGRESS_BACKLOG = 1 << 20  # bytes unread by a slow peer above which progress is dropped
 SAFE_POINT_PATIENCE = 2.0  # seconds before a person is told that a request still waits
 
+# Answered in the server's thread, whatever the model's thread is doing.
+_AT_ONCE = (m.GetRecords, m.Attach, m.Pause, m.Resume, m.StepOnce, m.SetBudget)
 _NO_INTERRUPTION = (m.Open, m.Run)  # never begin in the middle of another request
 
 
@@ -55,6 +58,8 @@ class Server:
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread: threading.Thread | None = None
+        #: Called in the server's thread when nobody is connected any more.
+        self.on_last_peer_gone: Callable[[], None] = lambda: None
 
     def start(self, socket_path: str = "") -> str:
         """Listen at a Unix socket, or on loopback TCP with ""; return the address to connect to."""
@@ -114,6 +119,8 @@ class Server:
                 finally:
                     self._connections.discard(connection)
                     connection.close()
+                    if not self._connections:
+                        self.on_last_peer_gone()
         except (ProtocolError, OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             pass  # the peer broke off or talks nonsense: it is cut off below
         except asyncio.CancelledError:
@@ -177,7 +184,7 @@ class _Connection:
                 if (task := self._pending.get(ask.request.request)) is not None:
                     task.cancel()
                 self._send(m.Answer(self._session.id, ask.id, self._session.revision, m.Done()))
-            elif isinstance(ask.request, m.GetRecords):
+            elif isinstance(ask.request, _AT_ONCE):
                 self._send_outcome(ask.id, *self._attempt(ask.request))
             else:
                 self._submit(ask.id, ask.request)
@@ -189,7 +196,7 @@ class _Connection:
             task.cancel()
         self._writer.close()
 
-    def _attempt(self, request: m.GetRecords) -> tuple[Any, BaseException | None]:
+    def _attempt(self, request: m.AnyRequest) -> tuple[Any, BaseException | None]:
         try:
             return self._session.handle(request), None
         except Exception as error:  # noqa: BLE001 - every error is answered

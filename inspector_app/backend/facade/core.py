@@ -56,6 +56,11 @@ class Core:
             raise RequestError("Nothing is open: open a target first.")
         return self._tree
 
+    @property
+    def probes(self) -> ProbeSet:
+        """All probes on the open target."""
+        return self._probes
+
     def _model_for(self, operation: str) -> OpenModel:
         """The open model; raises RefusedError with the reason where it cannot do ``operation``."""
         _ = self.tree

@@ -3,39 +3,90 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Literal
 
+import msgspec
 from torch import nn
 
-from inspector_app.backend.facade.core import Core
+from inspector_app.backend.facade.training import Training
 from inspector_app.backend.inputs import example_inputs, input_form, make_inputs
 from inspector_app.backend.jobs import NO_JOB, Job
+from inspector_app.backend.probing.probe_set import OUTPUT
 from inspector_app.backend.running import private_random, run
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import Cancelled, RequestError
+from inspector_app.protocol.table import Flag, Role
+
+MODULE_KINDS: frozenset[m.ProbeKind] = frozenset({"output", "input", "gradient"})
+PARAMETER_KINDS: frozenset[m.ProbeKind] = frozenset(
+    {"value", "parameter gradient", "optimizer gradient", "update"}
+)
 
 
-class Watching(Core):
+def _listed(kinds: frozenset[m.ProbeKind]) -> str:
+    return ", ".join(sorted(kinds))
+
+
+class Watching(Training):
     """Requests that attach probes and run forwards."""
 
-    def watch(self, rows: list[int], job: Job = NO_JOB) -> m.Watching:
-        """Attach a temporary hook to each of these modules: to all of them or to none."""
+    def watch(
+        self,
+        rows: list[int],
+        kinds: Collection[m.ProbeKind] = OUTPUT,
+        job: Job = NO_JOB,
+    ) -> m.Watching:
+        """Measure these rows: all of them or none."""
         self._model_for("watch")
-        added: list[int] = []
+        former = {row: self._probes.kinds(row) for row in rows}
+        done: list[int] = []
         try:
             for row in rows:
-                position = self._position(row)
-                module, path = self._tree.objects[position], self._tree.table.path(position)
-                if not isinstance(module, nn.Module):
-                    raise RequestError(f"{path} is not a module: only modules can be watched.")
-                if row not in self._probes.rows:
-                    added.append(row)
-                self._probes.watch(row, module, path)
+                done.append(row)
+                self._attach_probe(row, frozenset(kinds))
         except BaseException:
-            for row in added:
-                self._probes.unwatch(row)
+            for row in done:
+                if former[row]:
+                    self._attach_probe(row, former[row])
+                else:
+                    self._probes.unwatch(row)
             raise
         return self._watching()
+
+    def modules_matching(self, patterns: list[str]) -> list[int]:
+        """Ids of the modules that a selection holds, without what stands there twice."""
+        table = self.tree.table
+        positions = self._selected(m.Selection(patterns=patterns))
+        modules = positions[
+            (table.role[positions] == Role.MODULE) & ((table.flags[positions] & Flag.REPEATED) == 0)
+        ]
+        ids: list[int] = table.ids[modules].tolist()
+        return ids
+
+    def _attach_probe(self, row: int, kinds: frozenset[m.ProbeKind]) -> None:
+        position = self._position(row)
+        value, path = self._tree.objects[position], self._tree.table.path(position)
+        if isinstance(value, nn.Module):
+            if not kinds & MODULE_KINDS:
+                raise RequestError(f"{path} is a module, of which {_listed(MODULE_KINDS)} are had.")
+            self._probes.watch(row, value, path, kinds & MODULE_KINDS)
+        elif self._tree.table.role[position] == Role.PARAMETER:
+            fitting = kinds & PARAMETER_KINDS
+            if not fitting:
+                raise RequestError(
+                    f"{path} is a parameter, of which {_listed(PARAMETER_KINDS)} are had."
+                )
+            self._probes.watch_parameter(row, value, path, fitting)
+        else:
+            raise RequestError(
+                f"{path} is neither a module nor a parameter: only those can be watched."
+            )
+
+    def set_bins(self, octaves: bool, job: Job = NO_JOB) -> m.Done:
+        """Count into octaves from now on, or into equal bins."""
+        self._probes.set_octaves(octaves)
+        return m.Done()
 
     def unwatch(self, rows: list[int] | None = None, job: Job = NO_JOB) -> m.Watching:
         """Remove the hooks of these modules, or all hooks."""
@@ -94,4 +145,7 @@ class Watching(Core):
 
     def get_records(self, since: int = 0, limit: int = 4096, job: Job = NO_JOB) -> m.Records:
         """Records of the ring from ``since`` on; may be called from any thread."""
-        return self._probes.records(since, limit)
+        records = self._probes.records(since, limit)
+        if self._loop is None:
+            return records
+        return msgspec.structs.replace(records, training=self._loop.state)

@@ -1,1 +1,1 @@
-"""Probes: temporary hooks and what they measure, cheap enough to be left on while a model trains."""
+"""Probes: temporary hooks and what they measure, cheap enough to be left on in training."""

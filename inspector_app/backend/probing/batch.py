@@ -67,10 +67,16 @@ class Batch:
         self._facts = np.zeros(capacity, ROW)
         self._told: list[tuple[Any, ...]] = []
         self._work = bins.Workspace(capacity, sample)
+        self._exponents: dict[int, int] = {}
         self._alone: dict[int, Floats] = {}  # samples of what float32 cannot hold
 
     def __len__(self) -> int:
         return len(self._told)
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether it is worth a flush for the number alone."""
+        return len(self._told) > self._capacity // 4
 
     @property
     def full(self) -> bool:
@@ -82,10 +88,12 @@ class Batch:
         tensor: torch.Tensor,
         where: tuple[int, int, int, int, int],
         total: int | None = None,
+        exponent: int = 0,
     ) -> None:
         """Look at one tensor now: (step, micro, key, call, phase) say which it is.
 
-        ``total`` is the number of elements of which the tensor is a sample already.
+        ``total`` is the number of elements of which the tensor is a sample already; its values are
+        ``2**exponent`` times what is to be recorded.
 
         Raises ValueError with the reason where its values cannot be read.
         """
@@ -150,7 +158,7 @@ class Batch:
         """Records of all tensors taken, in their order; the batch is empty afterwards."""
         number = len(self._told)
         rows = self._facts[:number]
-        for name, column in zip(ROW.names, zip(*self._told, strict=True), strict=False):
+        for name, column in zip(ROW.names or (), zip(*self._told, strict=True), strict=False):
             rows[name] = column
         told, self._told = rows, []
         alone, self._alone = self._alone, {}
@@ -171,6 +179,9 @@ class Batch:
                     sample = self._samples[index, : told["sampled"][index]]
                 one = told[index : index + 1]
                 self._measure(one, sample[np.isfinite(sample)][None])
+        exponents, self._exponents = self._exponents, {}
+        if exponents:
+            _shift(told, list(exponents), [-exponent for exponent in exponents.values()])
         return told.copy()
 
     def _measure(self, rows: Rows, samples: bins.Samples) -> None:
@@ -209,3 +220,11 @@ class Batch:
         marks = self._work.marks[: len(samples), : samples.shape[1]]
         np.equal(samples, 0, out=marks)
         return np.asarray(np.add.reduce(marks, 1, dtype=np.int64))
+
+
+def _shift(rows: Rows, places: list[int], exponents: list[int]) -> None:
+    """Multiply the values of some records by powers of two, which moves their bins as well."""
+    powers = np.asarray(exponents, np.int32)
+    for name in ("minimum", "maximum", "mean", "deviation", "norm", "low"):
+        rows[name][places] = np.ldexp(rows[name][places], powers)
+    rows["exponent"][places] += powers

@@ -79,7 +79,7 @@ def linear_counts(scaled: Samples, low: Floats, exponent: Int32, work: Workspace
 
 
 def divide(samples: Samples, exponent: Int32, work: Workspace) -> Samples:
-    """``samples / 2**exponent``, row by row, without rounding; float32 in the workspace's memory."""
+    """``samples / 2**exponent`` by row, without rounding; float32 in the workspace's memory."""
     power = -exponent[:, None]
     limits = np.finfo(samples.dtype)
     if samples.dtype != np.float32 or not (

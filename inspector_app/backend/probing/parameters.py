@@ -42,7 +42,8 @@ class ParameterProbe(Hook):
         self._before: tuple[Floats, float] | None = None  # a sample, and its root mean square
         self._handle: RemovableHandle | None = None
         if "parameter gradient" in kinds and parameter.requires_grad and parameter.is_leaf:
-            self._handle = parameter.register_post_accumulate_grad_hook(self)
+            attach = parameter.register_post_accumulate_grad_hook
+            self._handle = attach(self)  # type: ignore[no-untyped-call]
 
     def remove(self) -> None:
         """Take the hook away."""

@@ -16,8 +16,9 @@ from inspector_app.backend.probing.parameters import ParameterProbe
 from inspector_app.backend.probing.probes import ModuleProbe, short
 from inspector_app.backend.probing.records import RecordRing
 from inspector_app.protocol.errors import RefusedError
-from inspector_app.protocol.messages import ProbeKind, Records, Series
+from inspector_app.protocol.messages import Phase, ProbeKind, Records, Series
 
+_FLUSHED_WITHIN = 0.05  # seconds; a flush costs a fixed amount, however little there is
 OUTPUT: frozenset[ProbeKind] = frozenset({"output"})
 
 
@@ -34,9 +35,11 @@ class ProbeSet:
         self.active = True  # whether this step is measured
         self.spent = 0.0  # seconds in hooks and flushes since the owner set it to 0
         self.forward = (0, 0)  # step and forward within it
+        self.gradient_exponent = 0  # gradients are 2**this too large: the loss was scaled
         self._probes: dict[int, tuple[ModuleProbe, nn.Module, RemovableHandle]] = {}
         self._parameters: dict[int, ParameterProbe] = {}
         self._kept: list[RemovableHandle] = []
+        self._flushed = 0.0
         self._lock = threading.Lock()  # of series and failures
         self._batch_lock = threading.Lock()  # a model may run in several threads
         self._series: dict[tuple[int, str, ProbeKind], Series] = {}
@@ -186,21 +189,43 @@ class ProbeSet:
                 self.ring.extend(self.batch.flush())
             try:
                 where = (*(forward or self.forward), key, call, phase)
-                self.batch.take(tensor, where, count)
+                exponent = self.gradient_exponent if phase & Phase.BACKWARD else 0
+                self.batch.take(tensor, where, count, exponent)
             except ValueError as error:
                 return str(error)
         return ""
 
+    def scalar(self, name: str, value: float | torch.Tensor) -> None:
+        """Record one number of this step under a name of its own."""
+        number = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(float(value))
+        key = self.series_key(-1, name, "scalar")
+        if reason := self.take(number.double().reshape(1), key, 0, 0):
+            self.failed(-1, name, f"{name} is left out: {reason}.")
+
+    def end_step(self) -> None:
+        """A step is over: make records of what was seen, of several short steps at once."""
+        if self.batch.nearly_full or perf_counter() - self._flushed > _FLUSHED_WITHIN:
+            start = perf_counter()
+            self.flush()
+            self.spent += perf_counter() - start
+
     def flush(self) -> None:
-        """Make records of all that was seen; called when a step is over."""
-        start = perf_counter()
+        """Make records of all that was seen; from any thread."""
         with self._batch_lock:
             if len(self.batch):
                 self.ring.extend(self.batch.flush())
-        self.spent += perf_counter() - start
+            self._flushed = perf_counter()
+
+    def set_octaves(self, octaves: bool) -> None:
+        """Count into octaves from now on, or into equal bins."""
+        with self._batch_lock:
+            if len(self.batch):
+                self.ring.extend(self.batch.flush())
+            self.batch.octaves = octaves
 
     def records(self, since: int = 0, limit: int = 4096) -> Records:
         """Records of the ring from sequence number ``since`` on, with their series."""
+        self.flush()
         # The series after the records: none of these can then lack its own.
         records = self.ring.since(since, limit)
         return msgspec.structs.replace(records, series=self.series, failures=self.failures)

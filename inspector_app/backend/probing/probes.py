@@ -112,7 +112,7 @@ class ModuleProbe(Hook):
                 key = self._key("gradient", leaf)
                 if key >= 0:
                     hook = GradientHook(self, key, leaf, call, phase)
-                    handle = tensor.register_hook(hook)
+                    handle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
                     if tensor.is_leaf:  # it outlives this forward, and so would the hook
                         owner.keep(handle)
         if not found:

@@ -47,6 +47,7 @@ from inspector_app.protocol.messages.opening import (
     PlanState,
     StatePlan,
 )
+from inspector_app.protocol.messages.training import Attach, Pause, Resume, SetBudget, StepOnce
 from inspector_app.protocol.messages.watching import (
     DescribeInputs,
     GetRecords,
@@ -54,6 +55,7 @@ from inspector_app.protocol.messages.watching import (
     Ran,
     Records,
     Run,
+    SetBins,
     Unwatch,
     Watch,
     Watching,
@@ -87,6 +89,12 @@ AnyRequest = (
     | PlanExport
     | Export
     | Verify
+    | Attach
+    | Pause
+    | Resume
+    | StepOnce
+    | SetBudget
+    | SetBins
     | CancelJob
 )
 AnyResult = (

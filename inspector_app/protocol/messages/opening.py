@@ -52,6 +52,7 @@ class Opened(Result, frozen=True, kw_only=True):
     ]  # operation -> reason: "freeze", "initialize", "watch", "run", "export", "load"
     fingerprint: str  # of structure and values; equal for equal models
     seconds: float
+    training: bool = False  # the live model of a training loop
     trusted: bool = False
     trust: Trust | None = None  # where trusting the file would make a model of it
     notes: list[str] = []  # sentences for the person: what was not run, what was not loaded

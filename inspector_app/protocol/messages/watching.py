@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from inspector_app.protocol.changes import RowsChange
 from inspector_app.protocol.messages.base import Plain, Request, Result, Totals
+from inspector_app.protocol.messages.training import TrainingState
 from inspector_app.protocol.table import Int32, Int64
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,7 @@ ProbeKind = Literal[
     "parameter gradient",  # as it is accumulated
     "optimizer gradient",  # as the optimizer sees it: unscaled, clipped
     "update",  # what the optimizer adds, relative to the root mean square of the parameter
+    "scalar",  # a number that the training loop logs; its name is the leaf
 ]
 
 
@@ -112,12 +114,24 @@ class Records(Result, frozen=True, kw_only=True):
     octaves: NDArray[np.bool_]  # (n,)
     counts: Int64  # (n, BINS) finite elements of the sample
     failures: list[str] = []  # sentences of probes that were disarmed by an error
+    training: TrainingState | None = None  # of the loop that runs, where one does
 
 
 class Watch(Request, frozen=True, kw_only=True):
-    """Attach a temporary hook to every module selected (rows themselves, not below) -> Watching."""
+    """Measure every row selected (the rows themselves, not those below) -> Watching.
+
+    Of a module "output", "input" and "gradient" can be measured, of a parameter the others; kinds
+    that do not fit a row are passed over, and a row that none fits is an error.
+    """
 
     rows: list[int]
+    kinds: tuple[ProbeKind, ...] = ("output",)
+
+
+class SetBins(Request, frozen=True, kw_only=True):
+    """Count into octaves from now on, or into equal bins -> Done."""
+
+    octaves: bool
 
 
 class Unwatch(Request, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""A session inside of a training process: the loop goes on, whoever watches."""

@@ -1,0 +1,115 @@
+"""When a training step begins and ends, told by hooks on the optimizer and on the model.
+
+A step ends after ``optimizer.step()`` where an optimizer is known, else where the loop says so
+(:meth:`StepClock.step`), else with the next outermost forward.  There the model may be looked at
+and changed: that is the *safe point*.  The last of the three is weaker, since a backward of the
+former forward may still come.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from inspector_app.backend.probing.probe_set import ProbeSet
+
+
+class StepClock:
+    """Counts steps for a :class:`ProbeSet` and calls ``safe_point`` between two of them.
+
+    Belongs to the training thread; :meth:`close` removes every hook and may be called twice.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None,
+        loss_scaler: Any,
+        probes: ProbeSet,
+        safe_point: Callable[[], None],
+    ) -> None:
+        self._probes = probes
+        self._safe_point = safe_point
+        self._scaler = loss_scaler
+        self._optimizer = optimizer
+        self._told = optimizer is not None  # the end of steps is told, not guessed
+        self._inside = 0  # outermost forwards under way: 0 or 1, more where it calls itself
+        self._forwards = 0  # of this step
+        self._handles: list[RemovableHandle] = []
+        self._handles.append(nn.Module.register_forward_pre_hook(model, self._forward_begins))
+        self._handles.append(
+            nn.Module.register_forward_hook(model, self._forward_ends, always_call=True)
+        )
+        if optimizer is not None:
+            self._handles.append(optimizer.register_step_pre_hook(self._update_begins))
+            self._handles.append(optimizer.register_step_post_hook(self._update_ends))
+        probes.begin_step()
+
+    @property
+    def kind(self) -> str:
+        """Where the safe point is, in words."""
+        if self._optimizer is not None:
+            return "after each optimizer.step()"
+        if self._told:
+            return "at each session.step()"
+        return "before each forward of the model (weaker: a backward may still come)"
+
+    def close(self) -> None:
+        """Remove the hooks."""
+        handles, self._handles = self._handles, []
+        for handle in handles:
+            with suppress(KeyError, ReferenceError):
+                handle.remove()
+
+    def step(self) -> None:
+        """The loop says that a step is over."""
+        self._told = True
+        self._end_step()
+
+    # -- hooks -----------------------------------------------------------------------------------
+
+    def _forward_begins(self, module: nn.Module, inputs: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
+        self._inside += 1
+        if self._inside > 1:
+            return
+        if self._forwards and not self._told:
+            self._end_step()
+        elif self._forwards:
+            self._probes.begin_forward()
+        self._forwards += 1
+        self._probes.gradient_exponent = self._scale()[1]
+
+    def _forward_ends(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        if not torch.compiler.is_compiling():
+            self._inside = max(0, self._inside - 1)
+
+    def _update_begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        # A fused optimizer divides by the scale itself, in the step.
+        fused = any(group.get("fused") for group in optimizer.param_groups)
+        self._probes.before_update(self._scale()[0] if fused else 1.0)
+
+    def _update_ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        self._probes.after_update()
+        self._end_step()
+
+    def _end_step(self) -> None:
+        self._forwards = 0
+        self._probes.end_step()
+        self._safe_point()
+        self._probes.begin_step()
+
+    def _scale(self) -> tuple[float, int]:
+        """What the loss is multiplied with, and the exponent where that is a power of two."""
+        if self._scaler is None or not self._scaler.is_enabled():
+            return 1.0, 0
+        scale = float(self._scaler.get_scale())
+        mantissa, exponent = math.frexp(scale)
+        return scale, exponent - 1 if mantissa == 0.5 else 0

@@ -1,0 +1,178 @@
+"""``inspector_app.watch``: a session inside of a training loop.
+
+The training thread pays for the probes and for a look at a flag between two steps; everything else
+happens in the server's thread.  Whether a window is there, is slow or dies changes nothing for it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from inspector_app.backend.jobs import SafePointExecutor
+from inspector_app.backend.session import Session
+from inspector_app.backend.training.budget import Budget
+from inspector_app.backend.training.clock import StepClock
+from inspector_app.backend.training.gate import Gate
+from inspector_app.backend.training.publishing import (
+    PublishedSession,
+    rank_of_process,
+    title_of,
+)
+from inspector_app.backend.training.window import open_window
+from inspector_app.protocol import messages as m
+from inspector_app.protocol.table import Flag, Role
+
+Probes = Literal["leaves", "none"] | Sequence[str]
+_BOTH: tuple[m.ProbeKind, ...] = ("output", "gradient")
+
+
+class TrainingSession:
+    """What :func:`inspector_app.watch` returns; a context manager.
+
+    All methods belong to the training thread.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None = None,
+        loss_scaler: Any = None,
+        probes: Probes = "leaves",
+        budget: float | None = 0.05,
+        *,
+        window: bool = True,
+        title: str = "",
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"watch() takes a torch.nn.Module, not {type(model).__name__}.")
+        self._budget = Budget(budget)
+        self._gate = Gate()
+        self._executor = SafePointExecutor(on_submit=self._gate.wake)
+        self._session = Session()
+        self._process = os.getpid()
+        self._closed = False
+        self._rank, self._ranks = rank_of_process()
+        name = title_of(model, title)
+        self._session.adopt(model, name, self, edits=self._ranks == 1)
+        self._clock = StepClock(
+            model, optimizer, loss_scaler, self._session.probes, self._at_safe_point
+        )
+        try:
+            self._watch(probes)
+            self._published = PublishedSession(self._session, self._executor, name)
+        except BaseException:
+            self._clock.close()
+            self._session.close()
+            raise
+        self._published.server.on_last_peer_gone = self._gate.resume
+        self._since = time.perf_counter()
+        atexit.register(self.close)
+        if window and self._rank == 0:
+            open_window(self.address, self._published.token)
+
+    @property
+    def address(self) -> str:
+        """Where a window attaches to."""
+        return self._published.address
+
+    def __enter__(self) -> TrainingSession:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # -- the training thread ---------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Say that a training step is over, where no optimizer was given."""
+        if not self._closed:
+            self._clock.step()
+
+    def log(self, **scalars: float | torch.Tensor) -> None:
+        """Record numbers of this step, to be drawn as curves: ``session.log(loss=loss)``."""
+        if not self._closed:
+            for name, value in scalars.items():
+                self._session.probes.scalar(name, value)
+
+    def close(self) -> None:
+        """Remove every hook and stop listening; may be called twice."""
+        if self._closed or os.getpid() != self._process:  # a fork must not close our session
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        self._clock.close()
+        self._gate.resume()
+        self._session.probes.clear()
+        self._executor.close()
+        self._published.close()
+        self._session.close()
+
+    def _at_safe_point(self) -> None:
+        probes = self._session.probes
+        seconds = time.perf_counter() - self._since
+        probes.active = self._budget.step(seconds, probes.spent, measured=probes.active)
+        probes.spent = 0.0
+        self._gate.pass_through(self._executor)
+        self._since = time.perf_counter()
+
+    # -- the loop, as the session sees it --------------------------------------------------------
+
+    @property
+    def state(self) -> m.TrainingState:
+        """Where the loop stands."""
+        budget = self._budget
+        return m.TrainingState(
+            step=self._session.probes.step,
+            paused=self._gate.shut,
+            held=self._gate.held,
+            safe_point=self._clock.kind,
+            step_seconds=budget.step_seconds,
+            overhead=budget.overhead,
+            budget=budget.share,
+            every=budget.every,
+            thinned=budget.sentence,
+            rank=self._rank,
+            ranks=self._ranks,
+            ended=self._closed,
+        )
+
+    def pause(self) -> None:
+        """Stand at the next safe point."""
+        self._gate.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._gate.resume()
+
+    def step_once(self) -> None:
+        """Make one step, then stand."""
+        self._gate.step()
+
+    def set_budget(self, share: float | None) -> None:
+        """Set the share of a step that probes may take; raises ValueError."""
+        self._budget.set_share(share)
+
+    # -- setting up ------------------------------------------------------------------------------
+
+    def _watch(self, probes: Probes) -> None:
+        if probes == "none":
+            return
+        table = self._session.tree.table
+        if probes == "leaves":
+            modules = (table.role == Role.MODULE) & ((table.flags & Flag.REPEATED) == 0)
+            rows = [
+                int(table.ids[position])
+                for position in modules.nonzero()[0].tolist()
+                if not modules[position + 1 : int(table.end[position])].any()
+            ]
+        else:
+            patterns = [probes] if isinstance(probes, str) else list(probes)
+            rows = self._session.modules_matching(patterns)
+        self._session.watch(rows, _BOTH)

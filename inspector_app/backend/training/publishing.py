@@ -1,0 +1,71 @@
+"""A session that windows can find and attach to."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+
+import torch
+from torch import nn
+
+from inspector_app.backend.jobs import Executor
+from inspector_app.backend.server import Server
+from inspector_app.backend.session import Session
+from inspector_app.sessions import SessionEntry, announce, make_folder, withdraw
+
+
+class PublishedSession:
+    """Serves a session and announces it; :meth:`close` takes both back."""
+
+    def __init__(self, session: Session, executor: Executor, title: str) -> None:
+        self.token = secrets.token_hex(32)
+        self._folder = make_folder()
+        try:
+            self.server = Server(session, executor, bytes.fromhex(self.token))
+            path = "" if sys.platform == "win32" else str(self._folder / "socket")
+            self.address = self.server.start(path)
+            rank, ranks = rank_of_process()
+            entry = SessionEntry(
+                address=self.address,
+                title=title,
+                process=os.getpid(),
+                started=time.time(),
+                rank=rank,
+                ranks=ranks,
+                folder=str(self._folder),
+            )
+            announce(self._folder, entry, self.token)
+        except BaseException:
+            withdraw(self._folder)
+            raise
+
+    def close(self) -> None:
+        """Stop listening; may be called twice."""
+        self.server.stop()
+        withdraw(self._folder)
+
+
+def title_of(model: nn.Module, title: str = "") -> str:
+    """How a session is called: the model's class, and the rank where there are several."""
+    name = title or type(_inside(model)).__name__
+    rank, ranks = rank_of_process()
+    return f"{name} (rank {rank} of {ranks})" if ranks > 1 else name
+
+
+def _inside(model: nn.Module) -> nn.Module:
+    """The model behind the wrappers of torch."""
+    inner = model
+    for name in ("_orig_mod", "module"):
+        found = inner.__dict__.get("_modules", {}).get(name)
+        if isinstance(found, nn.Module) and type(inner).__module__.startswith("torch."):
+            inner = found
+    return inner
+
+
+def rank_of_process() -> tuple[int, int]:
+    """Rank of this process and number of ranks."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

@@ -1,0 +1,65 @@
+"""``inspector_app.inspect``: a look at a model while the program stands still."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+
+from torch import nn
+
+from inspector_app.backend.jobs import ThreadExecutor
+from inspector_app.backend.session import Session
+from inspector_app.backend.training.publishing import PublishedSession, title_of
+from inspector_app.backend.training.window import open_window
+
+
+class StoppedSession:
+    """What :func:`inspector_app.inspect` returns; a context manager.
+
+    Requests are carried out at once, in a thread beside the one that stands.
+    """
+
+    def __init__(self, model: nn.Module, *, window: bool = True, title: str = "") -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"inspect() takes a torch.nn.Module, not {type(model).__name__}.")
+        self._process = os.getpid()
+        self._closed = False
+        self._session = Session()
+        self._executor = ThreadExecutor()
+        name = title_of(model, title)
+        self._session.adopt(model, name)
+        try:
+            self._published = PublishedSession(self._session, self._executor, name)
+        except BaseException:
+            self._session.close()
+            raise
+        self._thread = threading.Thread(
+            target=self._executor.run_forever, name="inspector-requests", daemon=True
+        )
+        self._thread.start()
+        atexit.register(self.close)
+        if window:
+            open_window(self.address, self._published.token)
+
+    @property
+    def address(self) -> str:
+        """Where a window attaches to."""
+        return self._published.address
+
+    def __enter__(self) -> StoppedSession:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening and remove every hook; may be called twice."""
+        if self._closed or os.getpid() != self._process:  # a fork must not close our session
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        self._executor.close()
+        self._thread.join(timeout=5)
+        self._published.close()
+        self._session.close()
