@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from inspector_app.backend.inputs import Inputs
-from inspector_app.backend.probes import ProbeSet
-from inspector_app.backend.records import RecordRing
+from inspector_app.backend.probing.probe_set import ProbeSet
+from inspector_app.backend.probing.records import RecordRing
 from inspector_app.backend.running import private_random, run
 from inspector_app.protocol.errors import Cancelled, ModelError, RefusedError
 

@@ -157,7 +157,7 @@ def test_watching_is_all_or_nothing(session):
     session.open("sample:mlp")
     model = session.tree.objects[0]
     parameter = session.tree.table.paths.index("hidden.weight")
-    with pytest.raises(RequestError, match=r"hidden\.weight is not a module"):
+    with pytest.raises(RequestError, match=r"hidden\.weight is a parameter, of which"):
         session.watch([0, parameter])
     assert not model._forward_hooks
 

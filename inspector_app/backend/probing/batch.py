@@ -98,6 +98,8 @@ class Batch:
         Raises ValueError with the reason where its values cannot be read.
         """
         index = len(self._told)
+        if exponent:
+            self._exponents[index] = exponent
         if (
             total is None
             and type(tensor) in _PLAIN

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from inspector_app.backend.probing.probe_set import ProbeSet
 
 MAX_SERIES = 1024  # differently named tensors in all outputs of one module
+_HIDDEN = "values stand for many and cannot be read one by one"
 _in_backward: Callable[[], int] = torch._C._current_graph_task_id
 _in_functorch: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack
 
@@ -71,7 +72,10 @@ class ModuleProbe(Hook):
         owner = self._owner
         if not self.armed or not owner.active:
             return
-        if torch.compiler.is_compiling() or torch._C._is_tracing() or _in_functorch() is not None:
+        if torch.compiler.is_compiling() or torch._C._is_tracing():
+            return
+        if _in_functorch() is not None:
+            owner.failed(self.row, "", f"{self.path} runs inside torch.func, where {_HIDDEN}.")
             return
         start = perf_counter()
         try:

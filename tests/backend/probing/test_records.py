@@ -9,27 +9,31 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector_app.backend.histograms import QuickStatistics
-from inspector_app.backend.records import RecordRing
+from inspector_app.backend.probing.records import ROW, RecordRing, Rows
 from inspector_app.protocol.framing import decode, encode
 from inspector_app.protocol.messages import BINS, Records
 
 
-def measured(number: int) -> QuickStatistics:
-    counts = np.full(BINS, number, np.int64)
-    return QuickStatistics(number, number, 1, 2, 3, -1.0, number, 0.5, math.nan, counts)
+def row(number: int, step: int = 0, key: int = 0, call: int = 0) -> Rows:
+    """One record that tells its number in several columns."""
+    rows = np.zeros(1, ROW)
+    rows["step"], rows["key"], rows["call"] = step, key, call
+    rows["count"] = rows["sampled"] = number
+    rows["nan"], rows["positive_infinity"], rows["negative_infinity"] = 1, 2, 3
+    rows["minimum"], rows["maximum"], rows["mean"], rows["deviation"] = -1, number, 0.5, math.nan
+    rows["counts"] = number
+    return rows
 
 
 def ring_of(capacity: int) -> RecordRing:
-    size = RecordRing(1 << 20)._rows.itemsize
-    ring = RecordRing(capacity * size)
+    ring = RecordRing(capacity * ROW.itemsize)
     assert ring.capacity == capacity
     return ring
 
 
 def test_what_goes_in_comes_out():
     ring = ring_of(8)
-    assert ring.append(4, 7, 2, measured(10)) == 0
+    ring.extend(row(10, 4, 7, 2))
     found = ring.since(0)
     assert (found.first, found.next) == (0, 1)
     assert found.sequence.tolist() == [0]
@@ -53,7 +57,7 @@ def test_nothing_yet():
 def test_behaves_like_a_list_of_the_newest(capacity, appended, since, limit, cleared):
     ring = ring_of(capacity)
     for number in range(appended):
-        ring.append(number, 0, 0, measured(number))
+        ring.extend(row(number, number))
     first = max(0, appended - capacity)
     if cleared:
         ring.clear()
@@ -71,7 +75,7 @@ def test_behaves_like_a_list_of_the_newest(capacity, appended, since, limit, cle
 def test_reading_in_pieces_misses_nothing():
     ring = ring_of(100)
     for number in range(57):
-        ring.append(number, 0, 0, measured(number))
+        ring.extend(row(number, number))
     seen: list[int] = []
     position = 0
     while position < ring.next:
@@ -84,7 +88,7 @@ def test_reading_in_pieces_misses_nothing():
 def test_crosses_the_wire():
     ring = ring_of(5)
     for number in range(9):
-        ring.append(number, number, 0, measured(number))
+        ring.extend(row(number, number, number))
     parts = b"".join(bytes(part) for part in encode(ring.since(0)))
     found = decode(parts[4:], Records)
     assert found.sequence.tolist() == [4, 5, 6, 7, 8]
@@ -97,7 +101,7 @@ def test_a_reader_in_another_thread_never_sees_a_torn_record():
 
     def write() -> None:
         for number in range(20_000):
-            ring.append(number, number, number, measured(number))
+            ring.extend(row(number, number, number))
         finished.set()
 
     writer = threading.Thread(target=write)
@@ -112,3 +116,17 @@ def test_a_reader_in_another_thread_never_sees_a_torn_record():
         position = found.next
     writer.join()
     assert seen > 0
+
+
+@given(st.lists(st.integers(0, 25), max_size=6), st.integers(1, 9))
+def test_many_at_once_are_as_one_by_one(sizes, capacity):
+    ring, plain = ring_of(capacity), ring_of(capacity)
+    number = 0
+    for size in sizes:
+        rows = [row(number + index, number + index) for index in range(size)]
+        number += size
+        ring.extend(np.concatenate([np.zeros(0, ROW), *rows]))
+        for one in rows:
+            plain.extend(one)
+    assert (ring.first, ring.next) == (plain.first, plain.next)
+    assert ring.since(0).step.tolist() == plain.since(0).step.tolist()

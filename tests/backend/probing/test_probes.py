@@ -9,19 +9,20 @@ import io
 import subprocess
 import sys
 import weakref
-from collections import OrderedDict, namedtuple
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from inspector_app.backend.histograms import quick_statistics
-from inspector_app.backend.probes import MAX_LEAVES, ProbeSet, leaves
-from inspector_app.backend.records import RecordRing
+from inspector_app.backend.probing.leaves import leaves
+from inspector_app.backend.probing.probe_set import ProbeSet
+from inspector_app.backend.probing.records import RecordRing
 from inspector_app.protocol.errors import RefusedError
+from inspector_app.protocol.messages import Phase
 
 
 @pytest.fixture
@@ -58,56 +59,6 @@ class Returns(nn.Module):
 # -- what is seen --------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass
-class Output:
-    logits: torch.Tensor
-    hidden: tuple[torch.Tensor, ...] = ()
-    loss: torch.Tensor | None = None
-
-
-Pair = namedtuple("Pair", ["left", "right"])
-
-
-def test_paths_of_leaves():
-    one = torch.ones(1)
-    for output, paths in [
-        (one, [""]),
-        ((one, [one, None, "text"]), ["[0]", "[1][0]"]),
-        ({"k": one, "a.b": one, 3: (one,)}, ['["k"]', '["a.b"]', "[3][0]"]),
-        (OrderedDict(x=one), ['["x"]']),
-        (Pair(one, Pair(one, 5)), [".left", ".right.left"]),
-        (Output(one, (one, one)), [".logits", ".hidden[0]", ".hidden[1]"]),
-        ([Output(one)], ["[0].logits"]),
-        (torch.ones(2, 2).max(0), ["[0]", "[1]"]),
-        (None, []),
-        (3.0, []),
-        ("text", []),
-    ]:
-        assert [path for path, _ in leaves(output)] == paths
-
-
-def test_outputs_of_transformers_models():
-    outputs = pytest.importorskip("transformers.modeling_outputs")
-    one = torch.ones(1)
-    output = outputs.CausalLMOutput(logits=one, hidden_states=(one, one))
-    paths = [path for path, _ in leaves(output)]
-    assert paths == [".logits", ".hidden_states[0]", ".hidden_states[1]"]
-
-
-def test_walking_an_output_ends():
-    one = torch.ones(1)
-    cycle: list[Any] = [one]
-    cycle.append(cycle)
-    assert [path for path, _ in leaves(cycle)] == ["[0]"]
-    shared = [one]
-    assert [path for path, _ in leaves([shared, shared])] == ["[0][0]", "[1][0]"]
-    deep: Any = one
-    for _ in range(5_000):
-        deep = [deep]
-    assert list(leaves([deep, one])) == [("[1]", one)]
-    assert len(list(leaves([one] * (MAX_LEAVES + 5)))) == MAX_LEAVES
-
-
 def test_records_say_what_came_out(probes):
     model = nn.Sequential(nn.Linear(4, 5), nn.ReLU())
     for row, module in enumerate(model):
@@ -121,9 +72,9 @@ def test_records_say_what_came_out(probes):
     assert found.step.tolist() == [1, 1, 2, 2]
     assert found.key.tolist() == [0, 1, 0, 1]
     assert found.count.tolist() == [35] * 4
-    expected = quick_statistics(output)
-    assert found.counts[1].tolist() == expected.counts.tolist()
-    assert found.mean[1] == expected.mean
+    assert found.counts[3].sum() == found.sampled[3] == 35
+    assert found.mean[3] == pytest.approx(output.mean().item(), rel=1e-6)
+    assert (found.minimum[3], found.maximum[3]) == (output.min().item(), output.max().item())
     assert found.failures == []
 
 
@@ -195,22 +146,163 @@ def test_autocast_and_inference_mode(probes):
     assert probes.records().count.tolist() == [8, 8]
 
 
+# -- gradients -----------------------------------------------------------------------------------
+
+BOTH = ("output", "gradient")
+
+
+def gradients(probes: ProbeSet) -> dict[int, torch.Tensor]:
+    """Records of gradients by row: (minimum, maximum, mean)."""
+    found = probes.records()
+    series = {s.key: s for s in found.series if s.kind == "gradient"}
+    return {
+        series[key].row: (found.minimum[i], found.maximum[i], found.mean[i])
+        for i, key in enumerate(found.key.tolist())
+        if key in series
+    }
+
+
+def test_gradients_are_those_that_autograd_computes(probes):
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Linear(4, 2))
+    inputs = torch.randn(8, 4)
+    hidden = model[0](inputs)
+    hidden.retain_grad()
+    output = model[2](torch.relu(hidden))
+    (expected,) = torch.autograd.grad(output.square().sum(), hidden)
+    for row, module in enumerate(model):
+        probes.watch(row, module, str(row), BOTH)
+    model(inputs).square().sum().backward()
+    found = gradients(probes)
+    assert set(found) == {0, 1, 2}
+    minimum, maximum, mean = found[0]
+    assert (minimum, maximum) == (expected.min().item(), expected.max().item())
+    assert mean == pytest.approx(expected.mean().item(), rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("shape", ["dict", "list", "dataclass"])
+def test_gradients_of_outputs_that_backward_hooks_never_see(probes, shape):
+    make = {
+        "dict": lambda x: {"logits": x * 2},
+        "list": lambda x: [x * 2],
+        "dataclass": lambda x: SimpleOutput(x * 2),
+    }[shape]
+    model = Returns(make)
+    probes.watch(0, model, "m", ("gradient",))
+    inputs = torch.ones(3, requires_grad=True)
+    ((_, tensor),) = leaves(model(inputs))
+    (tensor * 5).sum().backward()
+    found = probes.records()
+    assert (found.minimum[0], found.maximum[0]) == (5.0, 5.0)
+    assert Phase.BACKWARD in Phase(int(found.phase[0]))
+
+
+@dataclasses.dataclass
+class SimpleOutput:
+    logits: torch.Tensor
+
+
+def test_a_frozen_beginning_has_no_gradient(probes):
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[0].requires_grad_(False)
+    for row, module in enumerate(model):
+        probes.watch(row, module, str(row), BOTH)
+    model(torch.randn(2, 3)).sum().backward()
+    assert set(gradients(probes)) == {1}
+    assert probes.failures == []
+
+
+def test_a_leaf_that_is_put_out_keeps_no_hook(probes):
+    weight = nn.Parameter(torch.ones(3))
+    model = Returns(lambda x: weight)
+    probes.watch(0, model, "m", ("gradient",))
+    for _ in range(3):
+        probes.begin_step()
+        (model(torch.ones(1)) * 2).sum().backward()
+    probes.begin_step()
+    assert not weight._backward_hooks
+    assert len(probes.records().sequence) == 3
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointing_tells_first_pass_from_recompute(probes, reentrant):
+    block = nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 4))
+    probes.watch(0, block[0], "0", BOTH)
+    inputs = torch.randn(3, 4, requires_grad=True)
+    checkpoint(block, inputs, use_reentrant=reentrant).sum().backward()
+    found = probes.records()
+    outputs = [s.key for s in found.series if s.kind == "output"]
+    phases = found.phase[found.key == outputs[0]].tolist()
+    assert [bool(phase & Phase.RECOMPUTE) for phase in phases] == [False, True]
+    assert set(gradients(probes)) == {0}
+
+
+def test_unwatched_before_the_backward(probes):
+    model = nn.Linear(3, 3)
+    probes.watch(0, model, "m", BOTH)
+    output = model(torch.randn(2, 3))
+    probes.clear()
+    output.sum().backward()
+    assert gradients(probes) == {}
+
+
+def test_gradients_of_a_scaled_loss_are_those_of_the_loss(probes):
+    model = nn.Linear(3, 3)
+    probes.watch(0, model, "m", ("gradient",))
+    probes.gradient_exponent = 16
+    (model(torch.randn(2, 3)).sum() * 65536).backward()
+    found = probes.records()
+    assert (found.minimum[0], found.maximum[0], found.mean[0]) == (1.0, 1.0, 1.0)
+    edges = found.low[0] + 2.0 ** found.exponent[0] * np.arange(65)
+    (filled,) = np.flatnonzero(found.counts[0])
+    assert edges[filled] <= 1.0 < edges[filled + 1]
+
+
+def test_inputs_can_be_measured(probes):
+    model = nn.Linear(3, 3)
+    probes.watch(0, model, "m", ("input",))
+    model(torch.full((2, 3), 7.0))
+    found = probes.records()
+    assert [(s.kind, s.leaf) for s in found.series] == [("input", "[0]")]
+    assert found.minimum[0] == found.maximum[0] == 7.0
+
+
 # -- what goes wrong -----------------------------------------------------------------------------
 
 
-def test_vmap_disarms_the_probe_and_goes_on(probes):
+def test_inside_vmap_nothing_is_measured_and_that_is_told(probes):
     model = nn.Linear(4, 4)
     inputs = torch.randn(3, 4)
     bare = torch.func.vmap(model)(inputs)
     probes.watch(0, model, "encoder")
     assert torch.equal(torch.func.vmap(model)(inputs), bare)
-    assert len(probes.failures) == 1
-    assert "encoder stopped" in probes.failures[0]
+    (sentence,) = probes.failures
+    assert sentence.startswith("encoder runs inside torch.func")
     model(inputs)
+    assert len(probes.records().sequence) == 1
+
+
+def test_a_probe_that_failed_is_armed_again_when_it_is_watched_again(probes):
+    broken = [True]
+
+    def output(x):
+        return Raises(x) if broken[0] else x
+
+    class Raises(dict):
+        def __init__(self, x):
+            super().__init__(a=x)
+
+        def items(self):
+            raise RuntimeError
+
+    model = Returns(output)
+    probes.watch(0, model, "odd")
+    model(torch.ones(1))
+    broken[0] = False
+    model(torch.ones(1))
     assert len(probes.records().sequence) == 0
-    probes.watch(0, model, "encoder")  # watched again: armed again
+    probes.watch(0, model, "odd")
     assert probes.failures == []
-    model(inputs)
+    model(torch.ones(1))
     assert len(probes.records().sequence) == 1
 
 
