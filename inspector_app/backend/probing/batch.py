@@ -196,7 +196,7 @@ class Batch:
             rows["counts"] = 0
             return
         minimum, maximum = rows["minimum"], rows["maximum"]
-        low, exponent = bins.linear_grid(minimum, maximum)
+        first, exponent = bins.linear_grid(minimum, maximum)
         # Divided by a power of two, squares neither overflow nor vanish.
         scaled = bins.divide(samples, exponent, self._work)
         size = samples.shape[1]
@@ -208,8 +208,8 @@ class Batch:
             rows["low"], rows["exponent"] = 0.0, top
             rows["counts"] = bins.octave_counts(samples, top, self._work)
         else:
-            rows["low"], rows["exponent"] = low, exponent
-            rows["counts"] = bins.linear_counts(scaled, low, exponent, self._work)
+            rows["low"], rows["exponent"] = bins.left_edges(first, exponent), exponent
+            rows["counts"] = bins.linear_counts(scaled, first, self._work)
         rows["octaves"] = self.octaves
         scaled -= mean[:, None].astype(scaled.dtype)
         squares = np.einsum("ij,ij->i", scaled, scaled) / size

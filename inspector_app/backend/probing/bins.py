@@ -30,7 +30,7 @@ Samples = NDArray[np.floating]
 
 
 def linear_grid(minimum: Floats, maximum: Floats) -> tuple[Floats, Int32]:
-    """Left edges of the first bins, and the exponents of their widths (width = 2**exponent).
+    """Where the first bins begin, in widths from zero, and exponents of the widths (2**exponent).
 
     ``minimum`` and ``maximum`` have shape (n,) and are finite.  A single value stands in the middle
     of bins that reach about as far as the value itself to either side.
@@ -43,7 +43,13 @@ def linear_grid(minimum: Floats, maximum: Floats) -> tuple[Floats, Int32]:
     exponent = np.maximum(np.where(same, around, exponent), _SMALLEST).astype(np.int32)
     first = np.floor(np.ldexp(minimum, -exponent))
     first = np.where(same, first - BINS // 2, first)
-    return np.ldexp(first, exponent), exponent
+    return first, exponent
+
+
+def left_edges(first: Floats, exponent: Int32) -> Floats:
+    """Where the first bins begin; never beyond the range of float64."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.maximum(np.ldexp(first, exponent), -np.finfo(np.float64).max))
 
 
 class Workspace:
@@ -61,20 +67,19 @@ class Workspace:
         self.offsets = (np.arange(rows, dtype=np.intp) * BINS)[:, None]
 
 
-def linear_counts(scaled: Samples, low: Floats, exponent: Int32, work: Workspace) -> Int64:
+def linear_counts(scaled: Samples, first: Floats, work: Workspace) -> Int64:
     """How many values of each row fall into each of its bins; shape (n, BINS).
 
     ``scaled`` has shape (n, k): samples divided by the width of their bins (see :func:`divide`).
     All values of row i lie between its edges, as :func:`linear_grid` lays them.
     """
     rows = len(scaled)
-    first = np.ldexp(low, -exponent)[:, None]
     if scaled.dtype == np.float32:
         places = np.floor(scaled, out=work.floats[:rows, : scaled.shape[1]])
     else:
         places = np.floor(scaled)
     # Bin numbers are whole, below 2**31 where a float32 tells its neighbours apart, so exact.
-    places -= first.astype(scaled.dtype)
+    places -= first[:, None].astype(scaled.dtype)
     return _count(places, work)
 
 

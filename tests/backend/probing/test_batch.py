@@ -41,7 +41,7 @@ def counted(values: np.ndarray, low: float, exponent: int) -> list[int]:
 @given(
     hnp.arrays(
         np.float32,
-        hnp.array_shapes(max_dims=3, max_side=20),
+        hnp.array_shapes(max_dims=3, max_side=12),
         elements=st.floats(width=32, allow_nan=True, allow_infinity=True),
     )
 )
