@@ -1,0 +1,158 @@
+"""Where a step ends, told by an optimizer, by the loop, or guessed from forwards."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from inspector_app.backend.probing.probe_set import ProbeSet
+from inspector_app.backend.probing.records import RecordRing
+from inspector_app.backend.training.clock import StepClock
+
+
+@pytest.fixture
+def probes():
+    with ProbeSet(RecordRing(1 << 18)) as probes:
+        yield probes
+
+
+def model_and_optimizer() -> tuple[nn.Module, torch.optim.Optimizer]:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
+    return model, torch.optim.SGD(model.parameters(), 0.1)
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, micro: int = 1) -> None:
+    optimizer.zero_grad()
+    for _ in range(micro):
+        model(torch.randn(4, 3)).sum().backward()
+    optimizer.step()
+
+
+def test_an_optimizer_tells(probes):
+    model, optimizer = model_and_optimizer()
+    safe: list[int] = []
+    clock = StepClock(model, optimizer, None, probes, lambda: safe.append(probes.step))
+    probes.watch(0, model[0], "0", ("output", "gradient"))
+    for _ in range(3):
+        train(model, optimizer, micro=2)
+    clock.close()
+    assert safe == [1, 2, 3]
+    found = probes.records()
+    assert found.step.tolist() == [1] * 4 + [2] * 4 + [3] * 4
+    assert found.micro.tolist() == [0, 0, 1, 1] * 3
+    assert "optimizer.step()" in clock.kind
+
+
+def test_the_loop_tells(probes):
+    model, _ = model_and_optimizer()
+    safe: list[int] = []
+    clock = StepClock(model, None, None, probes, lambda: safe.append(probes.step))
+    clock.step()
+    for _ in range(2):
+        model(torch.randn(4, 3))
+        model(torch.randn(4, 3))
+        clock.step()
+    clock.close()
+    assert safe == [1, 2, 3]
+    assert "session.step()" in clock.kind
+
+
+def test_forwards_are_a_guess(probes):
+    model, _ = model_and_optimizer()
+    safe: list[int] = []
+    clock = StepClock(model, None, None, probes, lambda: safe.append(probes.step))
+    for _ in range(3):
+        model(torch.randn(4, 3))
+    clock.close()
+    assert safe == [1, 2]
+    assert "weaker" in clock.kind
+
+
+class Recursive(nn.Module):
+    """Calls itself: only the outermost forward counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(2, 2)
+
+    def forward(self, x, depth=2):
+        return self(x, depth - 1) if depth else self.inner(x)
+
+
+def test_only_outermost_forwards_count(probes):
+    model = Recursive()
+    safe: list[int] = []
+    clock = StepClock(model, None, None, probes, lambda: safe.append(1))
+    for _ in range(3):
+        model(torch.ones(1, 2))
+    clock.close()
+    assert len(safe) == 2
+
+
+def test_a_forward_that_raises_is_over(probes):
+    model = Recursive()
+    safe: list[int] = []
+    clock = StepClock(model, None, None, probes, lambda: safe.append(1))
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            model(torch.ones(1, 5))
+    model(torch.ones(1, 2))
+    clock.close()
+    assert len(safe) == 2
+
+
+def test_closing_leaves_nothing(probes):
+    model, optimizer = model_and_optimizer()
+    clock = StepClock(model, optimizer, None, probes, lambda: None)
+    clock.close()
+    clock.close()
+    assert not model._forward_hooks
+    assert not model._forward_pre_hooks
+    assert not optimizer._optimizer_step_pre_hooks
+    assert not optimizer._optimizer_step_post_hooks
+
+
+def test_parameters_are_measured_around_the_update(probes):
+    model, optimizer = model_and_optimizer()
+    clock = StepClock(model, optimizer, None, probes, lambda: None)
+    weight = model[0].weight
+    kinds = ("value", "parameter gradient", "optimizer gradient", "update")
+    probes.watch_parameter(5, weight, "0.weight", kinds)
+    before = weight.detach().clone()
+    optimizer.zero_grad()
+    model(torch.randn(4, 3)).sum().backward()
+    accumulated = weight.grad.clone()
+    nn.utils.clip_grad_norm_([weight], 0.01)
+    optimizer.step()
+    clock.close()
+    found = probes.records()
+    kind = {series.key: series.kind for series in found.series}
+    by_kind = {kind[key]: index for index, key in enumerate(found.key.tolist())}
+    assert set(by_kind) == set(kinds)
+    norm = {name: found.norm[index] for name, index in by_kind.items()}
+    assert norm["parameter gradient"] == pytest.approx(accumulated.norm().item(), rel=1e-3)
+    assert norm["optimizer gradient"] == pytest.approx(0.01, rel=1e-3)
+    assert norm["value"] == pytest.approx(weight.norm().item(), rel=1e-3)
+    moved = (weight - before).norm() / before.norm()
+    share = norm["update"] / weight.numel() ** 0.5
+    assert share == pytest.approx(moved.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_loss_scaler_is_taken_into_account(probes, enabled):
+    model, optimizer = model_and_optimizer()
+    scaler = torch.amp.GradScaler("cpu", enabled=enabled, init_scale=2.0**12)
+    clock = StepClock(model, optimizer, scaler, probes, lambda: None)
+    probes.watch(0, model[1], "1", ("gradient",))
+    probes.watch_parameter(1, model[1].bias, "1.bias", ("parameter gradient", "optimizer gradient"))
+    loss = model(torch.randn(4, 3)).sum()
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    clock.close()
+    found = probes.records()
+    kind = {series.key: series.kind for series in found.series}
+    for index, key in enumerate(found.key.tolist()):
+        expected = 1.0 if kind[key] == "gradient" else 4.0
+        assert found.maximum[index] == expected

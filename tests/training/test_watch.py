@@ -1,0 +1,221 @@
+"""``inspector_app.watch`` around real loops: nothing changes for them, and peers see all."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import inspector_app
+from inspector_app.protocol import messages as m
+from inspector_app.protocol.errors import RequestError
+from inspector_app.sessions import running_sessions, token_of
+from tests.backend.wire import Peer
+from tests.training.test_gate import until
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path_factory, monkeypatch):
+    """Sessions of these tests stand apart; a short path, since that of a socket may not be long."""
+    folder = tmp_path_factory.mktemp("r")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.delenv("INSPECTOR_TOKEN", raising=False)
+    return folder
+
+
+def small() -> tuple[nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
+    return model, torch.optim.AdamW(model.parameters(), 0.01)
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+    between: Callable[[], object] = lambda: None,
+) -> list[float]:
+    random = torch.Generator().manual_seed(1)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = model(torch.randn(16, 4, generator=random)).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        between()
+    return losses
+
+
+def joined(session) -> Peer:
+    return Peer(session.address, bytes.fromhex(token_of(session.address)))
+
+
+def test_losses_and_weights_are_bit_identical():
+    model, optimizer = small()
+    plain = train(model, optimizer, 20)
+    weights = copy.deepcopy(model.state_dict())
+    model, optimizer = small()
+    with inspector_app.watch(model, optimizer, budget=None, window=False):
+        watched = train(model, optimizer, 20)
+    assert watched == plain
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, weights[name])
+
+
+def test_a_peer_sees_the_model_and_every_record():
+    model, optimizer = small()
+    with (
+        inspector_app.watch(model, optimizer, budget=None, window=False, title="tiny") as session,
+        joined(session) as peer,
+    ):
+        train(model, optimizer, 5, lambda: session.log(loss=1.5))
+        opened = peer.result(m.Attach())
+        assert (opened.title, opened.training) == ("tiny", True)
+        assert opened.totals.parameters == 74
+        found = peer.result(m.GetRecords())
+    assert set(found.step.tolist()) == {1, 2, 3, 4, 5, 6}  # the last loss is logged after its step
+    kinds = {series.kind for series in found.series}
+    assert kinds == {"output", "gradient", "scalar"}
+    leaves = {series.row for series in found.series if series.kind == "output"}
+    assert len(leaves) == 4
+    assert found.training.step == 6
+    assert found.training.safe_point == "after each optimizer.step()"
+
+
+def test_edits_are_carried_out_between_two_steps():
+    model, optimizer = small()
+    with (
+        inspector_app.watch(model, optimizer, window=False) as session,
+        joined(session) as peer,
+    ):
+        answered: list[m.Edited] = []
+
+        def ask() -> None:
+            selection = m.Selection(patterns=["0"])
+            answered.append(peer.result(m.Freeze(selection=selection)))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not answered:
+            train(model, optimizer, 1)
+        thread.join()
+        assert answered[0].history[0].title == "Freeze 0"
+        assert not model[0].weight.requires_grad
+        frozen = model[0].weight.detach().clone()
+        train(model, optimizer, 3)
+        assert torch.equal(model[0].weight, frozen)
+
+
+def test_a_paused_loop_goes_on_when_the_last_window_is_gone():
+    model, optimizer = small()
+    with inspector_app.watch(model, optimizer, window=False) as session:
+        peer = joined(session)
+        peer.result(m.Pause())
+        thread = threading.Thread(target=_train_until_told, args=(model, optimizer))
+        _STOP.clear()
+        thread.start()
+        until(lambda: session.state.held)
+        step = session.state.step
+        peer.result(m.StepOnce())
+        until(lambda: session.state.step == step + 1 and session.state.held)
+        peer.close()
+        until(lambda: not session.state.held and session.state.step > step + 2)
+        _STOP.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+_STOP = threading.Event()
+
+
+def _train_until_told(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    while not _STOP.is_set():
+        train(model, optimizer, 1)
+
+
+def test_after_closing_nothing_is_left(hook_guard):
+    model, optimizer = small()
+    before = [dict(module._forward_hooks) for module in model.modules()]
+    session = inspector_app.watch(model, optimizer, window=False)
+    assert [entry.address for entry in running_sessions()] == [session.address]
+    train(model, optimizer, 2)
+    session.close()
+    session.close()
+    assert running_sessions() == []
+    assert [dict(module._forward_hooks) for module in model.modules()] == before
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    train(model, optimizer, 1)
+    session.step()  # does no harm any more
+    session.log(loss=1.0)
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(TypeError, match=r"takes a torch\.nn\.Module, not int"):
+        inspector_app.watch(5)
+    assert running_sessions() == []
+
+
+def test_patterns_choose_what_is_watched():
+    model, optimizer = small()
+    with inspector_app.watch(model, optimizer, probes=["0", "3"], window=False) as session:
+        train(model, optimizer, 2)
+        with joined(session) as peer:
+            found = peer.result(m.GetRecords())
+            rows = {series.row for series in found.series}
+            opened = peer.result(m.Attach())
+    assert {opened.table.path(opened.table.position(row)) for row in rows} == {"0", "3"}
+    with pytest.raises(RequestError, match="matches no row"):
+        inspector_app.watch(model, optimizer, probes=["encoder.*"], window=False)
+    assert not model._forward_pre_hooks
+
+
+def test_inspect_answers_while_the_program_stands():
+    model, _ = small()
+    with inspector_app.inspect(model, window=False) as session, joined(session) as peer:
+        opened = peer.result(m.Attach())
+        assert not opened.training
+        edited = peer.result(m.Freeze(selection=m.Selection(patterns=["3"])))
+        assert edited.history[0].title == "Freeze 3"
+    assert not model[3].weight.requires_grad
+
+
+def test_the_training_process_never_imports_qt(own_folder):
+    program = (
+        "import sys\n"
+        "sys.modules['PySide6'] = None\n"
+        "import torch, inspector_app\n"
+        "model = torch.nn.Linear(2, 2)\n"
+        "with inspector_app.watch(model, window=False) as session:\n"
+        "    model(torch.ones(1, 2)); session.step()\n"
+        "print('done')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stdout == "done\n"
+    assert done.stderr == ""
+
+
+def test_a_dead_process_leaves_no_session(own_folder):
+    program = (
+        "import os, torch, inspector_app\n"
+        "inspector_app.watch(torch.nn.Linear(2, 2), window=False)\n"
+        "os._exit(1)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=False, cwd=Path(__file__).parents[2])
+    folder = own_folder / "model-inspector"
+    assert len(list(folder.iterdir())) == 1
+    assert running_sessions() == []
+    assert list(folder.iterdir()) == []
