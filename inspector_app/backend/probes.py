@@ -206,7 +206,7 @@ class ProbeSet:
             if watched is module and probe.armed:
                 return
             self.unwatch(row)
-        if isinstance(module, torch.jit.ScriptModule):
+        if issubclass(type(module), torch.jit.ScriptModule):
             raise RefusedError(
                 f"{name} is a ScriptModule, which takes no hooks: watch a module around it."
             )
