@@ -49,6 +49,11 @@ class EmptyState(QWidget):
         """Say something else."""
         self._sentence.setText(sentence)
 
+    def set_icon(self, icon: str) -> None:
+        """Show another icon."""
+        self._icon = icon
+        self._tint()
+
     def set_button(self, text: str | None) -> None:
         """Name the button; None takes it away."""
         self.button.setText(text or "")

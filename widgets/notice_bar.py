@@ -9,6 +9,7 @@ from typing import Literal
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from shiboken6 import isValid
 
 from widgets import icons
 from widgets.theme import GRID, current_theme, mix
@@ -23,6 +24,7 @@ class NoticeBar(QWidget):
         super().__init__(parent)
         self._tone: Tone = "info"
         self._detail = ""
+        self._had_keyboard: QWidget | None = None  # before a question took it
         self._picture = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
@@ -84,14 +86,33 @@ class NoticeBar(QWidget):
         self._tint()
         self.show()
 
+    def focus_action(self) -> None:
+        """Give the keyboard to the first button, for a question that waits for an answer.
+
+        Whoever had it gets it back when the notice goes.
+        """
+        focused = self.window().focusWidget()
+        if self._actions:
+            if focused is None or not self.isAncestorOf(focused):
+                self._had_keyboard = focused
+            self._actions[0].setFocus(Qt.FocusReason.OtherFocusReason)
+
     def dismiss(self) -> None:
         """Take the notice away."""
+        focused = self.window().focusWidget()
+        inside = focused is not None and self.isAncestorOf(focused)
+        before, self._had_keyboard = self._had_keyboard, None
+        if inside and before is not None and isValid(before):
+            before.setFocus(Qt.FocusReason.OtherFocusReason)
         self.hide()
 
     def _add_button(self, label: str, action: Callable[[], object]) -> None:
         button = QPushButton(label)
+        button.setObjectName(f"noticeAction_{len(self._actions)}")
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keyboard where it is
         button.clicked.connect(lambda: action())
         self._layout.insertWidget(self._layout.count() - 2, button)
+        button.show()  # at once, also where the bar is shown already, so that it can have the focus
         self._actions.append(button)
 
     def _carry_out(self, action: Callable[[], object]) -> None:
@@ -99,9 +120,12 @@ class NoticeBar(QWidget):
         action()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape dismisses."""
+        """Escape dismisses, Return presses a button as it does in a dialog."""
+        focused = self.window().focusWidget()
         if event.key() == Qt.Key.Key_Escape:
             self.dismiss()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and focused in self._actions:
+            next(button for button in self._actions if button is focused).click()
         else:
             super().keyPressEvent(event)
 
@@ -132,6 +156,7 @@ def _tool_button(name: str, tip: str) -> QToolButton:
     button = QToolButton()
     button.setIcon(icons.icon(name, "muted"))
     button.setIconSize(QSize(16, 16))
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     button.setToolTip(tip)
     button.setAccessibleName(tip)
     return button

@@ -31,6 +31,8 @@ QToolButton { border: 1px solid transparent; border-radius: 4px; padding: 4px 6p
 QToolButton[framed="true"] { border-color: $border; }
 QToolButton:hover { background: $hover; }
 QToolButton:pressed, QToolButton:checked { background: $selection; }
+QToolButton[plain="true"]:checked { background: transparent; }
+QToolButton[plain="true"]:checked:hover { background: $hover; }
 QToolButton:focus { border-color: $accent; }
 QToolButton:disabled { color: $disabled; }
 QToolButton::menu-indicator { image: none; }
@@ -108,6 +110,9 @@ QLabel[tone="warning"] { color: $warning; }
 QLabel[tone="danger"] { color: $danger; }
 
 QTreeView, QListView, QTableView, QPlainTextEdit { border: 0; }
+QListView#completions { background: $base; border: 1px solid $border; padding: 4px; }
+QListView#completions::item { padding: 3px 6px; border-radius: 4px; }
+QListView#completions::item:selected { background: $selection; color: $text; }
 QTreeView { show-decoration-selected: 1; }
 """)
 

@@ -1,6 +1,7 @@
-"""A tree of very many rows with freeze boxes and badges, fed by any item model.
+"""A tree of very many rows with freeze boxes, badges and marks, fed by any item model.
 
-It reads nothing but item roles (:class:`TreeRole`); the first column is the name.
+It reads nothing but the texts of cells and the roles of :class:`TreeRole`; the first column is the
+name.  A row is painted in one go: Qt asks a model about each cell, this asks about each row.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from collections.abc import Iterator
 
 from PySide6.QtCore import (
     QAbstractItemModel,
+    QElapsedTimer,
     QEvent,
     QItemSelection,
+    QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
@@ -18,16 +21,33 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPen
-from PySide6.QtWidgets import QAbstractItemView, QTreeView, QWidget
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QCursor,
+    QGuiApplication,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QStyle,
+    QStyleOptionViewItem,
+    QTreeView,
+    QWidget,
+)
 
-from widgets import icons
-from widgets.theme import GRID, Theme, current_theme
-from widgets.tree_delegate import RowDelegate, TreeRole
+from widgets.theme import current_theme
+from widgets.tree_delegate import RowDelegate
+from widgets.tree_header import TreeHeader
+from widgets.tree_painter import INDENT, ROW, RowPainter, freeze_box
+from widgets.tree_row import PLAIN, RowLook, TreeRole
 
-__all__ = ["LazyTreeView", "TreeRole"]
+__all__ = ["LazyTreeView", "RowLook", "TreeRole"]
 
-_INDENT = 2 * GRID
+_CURRENT_BAR = 3  # pixels
+_NO_TEXT_KEYS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
 
 
 class LazyTreeView(QTreeView):
@@ -47,10 +67,21 @@ class LazyTreeView(QTreeView):
     """Id of the current row, -1 where there is none."""
     selection_rows_changed = Signal(list)
     """Ids of all selected rows, in the order of the tree."""
+    expand_below_asked = Signal()
+    """The star was pressed: all below the selected rows is to be opened."""
+    escaped = Signal()
+    """Escape was pressed."""
+    menu_requested = Signal(QPoint)
+    """A menu for the selected rows was asked for, at a place on the screen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._selected: list[int] | None = None  # ids, None until they are asked for
+        self._typing = QElapsedTimer()  # since the last letter of a name that is looked for
+        self._hovered = QModelIndex()
+        self._cells: list[tuple[int, int, int, bool]] = []  # of other columns: see _measure
+        self._name_cell = (0, 0)
+        self.setHeader(TreeHeader(self))
         self.setUniformRowHeights(True)
         self.setAlternatingRowColors(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -58,17 +89,21 @@ class LazyTreeView(QTreeView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setIndentation(_INDENT)
+        self.setIndentation(INDENT)
         self.setMouseTracking(True)
         self.setExpandsOnDoubleClick(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.header().setDefaultAlignment(
-            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        )
-        self.header().setHighlightSections(False)
+        self.setSortingEnabled(True)
         self._delegate = RowDelegate(self)
         self.setItemDelegate(self._delegate)
         self.activated.connect(self._activate)
+
+    @property
+    def tree_header(self) -> TreeHeader:
+        """The header, of its own kind."""
+        header = self.header()
+        assert isinstance(header, TreeHeader)
+        return header
 
     # -- rows ----------------------------------------------------------------------------------
 
@@ -95,7 +130,9 @@ class LazyTreeView(QTreeView):
         index = self._index_of(row_id)
         if not index.isValid():
             return False
-        self.setCurrentIndex(index)
+        # Not setCurrentIndex: that adds to the selection while Shift or Ctrl is held.
+        command = QItemSelectionModel.SelectionFlag
+        self.selectionModel().setCurrentIndex(index, command.ClearAndSelect | command.Rows)
         self.scrollTo(index)
         return True
 
@@ -138,11 +175,10 @@ class LazyTreeView(QTreeView):
 
         Where the row is one of several selected, the wish is for all of them.
         """
-        index = index.siblingAtColumn(0)
-        state = index.data(TreeRole.FREEZE)
+        state = _look(index).freeze
         if state is None:
             return
-        wish = Qt.CheckState(state) != Qt.CheckState.Checked
+        wish = state != Qt.CheckState.Checked
         rows = self.selected_rows()
         row = _row_id(index)
         if len(rows) > 1 and row in rows:
@@ -155,8 +191,7 @@ class LazyTreeView(QTreeView):
         index = self.indexAt(place)
         if not index.isValid() or index.column() != 0:
             return QModelIndex()
-        box = self._delegate.freeze_box(self.visualRect(index))
-        hit = box.contains(place) and index.data(TreeRole.FREEZE) is not None
+        hit = freeze_box(self.visualRect(index)).contains(place) and _look(index).freeze is not None
         return index if hit else QModelIndex()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -184,57 +219,177 @@ class LazyTreeView(QTreeView):
             self.viewport().setCursor(wanted)
         super().mouseMoveEvent(event)
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Space toggles the freeze box of the current row."""
-        if event.key() == Qt.Key.Key_Space and not event.modifiers():
-            self.toggle_freeze(self.currentIndex())
+    # -- keys ----------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """While a name is being typed its letters are not commands."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and self._is_typing(event)
+        ):
             event.accept()
+            return True
+        return super().event(event)
+
+    def _is_typing(self, event: QKeyEvent) -> bool:
+        pause = QGuiApplication.styleHints().keyboardInputInterval()
+        begun = self._typing.isValid() and self._typing.elapsed() < pause
+        text = event.text()
+        return begun and bool(text) and text.isprintable() and not event.modifiers() & _NO_TEXT_KEYS
+
+    def keyboardSearch(self, search: str) -> None:
+        """Go to the next row whose name begins with what was typed."""
+        self._typing.start()
+        super().keyboardSearch(search)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys of the tree; letters look for a name."""
+        key = event.key()
+        index = self.currentIndex()
+        if self._is_typing(event):
+            super().keyPressEvent(event)
+            return
+        menu_keys = key == Qt.Key.Key_F10 and event.modifiers() == Qt.KeyboardModifier.ShiftModifier
+        if key == Qt.Key.Key_Menu or menu_keys:
+            self.menu_requested.emit(self._menu_place())
+        elif key == Qt.Key.Key_Asterisk:
+            self.expand_below_asked.emit()
+        elif event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+            super().keyPressEvent(event)
+            return
+        elif key == Qt.Key.Key_Apostrophe:
+            self._typing.start()  # the letters to come are a name, also those that are commands
+        elif key == Qt.Key.Key_Space:
+            self.toggle_freeze(index)
+        elif key == Qt.Key.Key_Escape:
+            self.escaped.emit()
+        elif key == Qt.Key.Key_Left:
+            self._go_left(index)
+        elif key == Qt.Key.Key_Right:
+            self._go_right(index)
         else:
             super().keyPressEvent(event)
+            return
+        event.accept()
+
+    def _go_left(self, index: QModelIndex) -> None:
+        """Close a row, or go to the one above it."""
+        index = index.siblingAtColumn(0)
+        if self.isExpanded(index) and self.model().hasChildren(index):
+            self.collapse(index)
+        elif index.parent().isValid():
+            self.setCurrentIndex(index.parent())
+
+    def _go_right(self, index: QModelIndex) -> None:
+        """Open a row, or go to the first one below it."""
+        index = index.siblingAtColumn(0)
+        if not self.model().hasChildren(index):
+            return
+        if self.isExpanded(index):
+            self.setCurrentIndex(self.model().index(0, 0, index))
+        else:
+            self.expand(index)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask for a menu; where a key did, at the current row."""
+        by_key = event.reason() == QContextMenuEvent.Reason.Keyboard
+        self.menu_requested.emit(self._menu_place() if by_key else event.globalPos())
+        event.accept()
+
+    def _menu_place(self) -> QPoint:
+        """On the screen, below the name of the current row."""
+        index = self.currentIndex().siblingAtColumn(0)
+        self.scrollTo(index)
+        place = self.visualRect(index).bottomLeft() + QPoint(INDENT, 0)
+        room = self.viewport().rect()
+        place.setX(min(max(place.x(), room.left()), room.right()))
+        place.setY(min(max(place.y(), room.top()), room.bottom()))
+        return self.viewport().mapToGlobal(place)
 
     # -- painting ------------------------------------------------------------------------------
 
-    def drawBranches(
-        self, painter: QPainter, rect: QRect, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        """Faint guides for the levels above and a chevron where there are rows below."""
-        theme = current_theme()
-        height = rect.height()
-        painter.setPen(QPen(theme.faint, 1))
-        # A very deep row has more levels than the viewport has room for.
-        guide = rect.right() - _INDENT - _INDENT // 2 + 1
-        while guide > max(rect.left(), 0):
-            painter.drawLine(guide, rect.top(), guide, rect.top() + height)
-            guide -= _INDENT
-        if self.hasFocus() and index.row() == self.currentIndex().row():
-            self._mark_current(painter, rect, index, theme)
-        if not self.model().hasChildren(index):
-            return
-        name = "chevron-down" if self.isExpanded(index) else "chevron-right"
-        side = 12
-        picture = icons.pixmap(name, theme.muted.name(), side, self.devicePixelRatioF())
-        painter.drawPixmap(
-            rect.right() - _INDENT + 1 + (_INDENT - side) // 2,
-            rect.top() + (height - side) // 2,
-            picture,
-        )
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the rows, all with the measures of this moment."""
+        self._measure()
+        super().paintEvent(event)
 
-    def _mark_current(
+    def _measure(self) -> None:
+        """Where columns stand now: (column, left, width, whether it stands at the right)."""
+        header = self.tree_header
+        model = _model_of(self)
+        self._cells = []
+        if model is None:
+            return
+        room = self.viewport().rect()
+        for column in header.visible_sections:
+            left, width = header.sectionViewportPosition(column), header.sectionSize(column)
+            if column == 0:
+                self._name_cell = (left, width)
+            elif left + width > room.left() and left < room.right():
+                align = model.headerData(
+                    column, Qt.Orientation.Horizontal, Qt.ItemDataRole.TextAlignmentRole
+                )
+                at_right = bool(align and Qt.AlignmentFlag(align) & Qt.AlignmentFlag.AlignRight)
+                self._cells.append((column, left, width, at_right))
+        place = self.viewport().mapFromGlobal(QCursor.pos())
+        under = self.viewport().underMouse() and room.contains(place)
+        self._hovered = self.indexAt(place).siblingAtColumn(0) if under else QModelIndex()
+
+    def drawRow(
         self,
         painter: QPainter,
-        rect: QRect,
+        options: QStyleOptionViewItem,
         index: QModelIndex | QPersistentModelIndex,
-        theme: Theme,
     ) -> None:
+        """A whole row: ground, branches, name, and all other cells in sight."""
+        theme = current_theme()
+        rect, state = options.rect, options.state
+        here = QModelIndex(index)  # type: ignore[arg-type]  # it takes both
+        row = RowPainter(painter, theme, self.devicePixelRatioF())
+        if self.selectionModel().isSelected(here):
+            painter.fillRect(rect, theme.selection)
+        elif here == self._hovered:
+            painter.fillRect(rect, theme.hover)
+        elif (rect.top() + self.verticalOffset()) // ROW % 2:
+            painter.fillRect(rect, theme.alternate)
+        look = here.data(TreeRole.LOOK) or PLAIN
+        left, width = self._name_cell
+        if left + width > 0:
+            indent = self.visualRect(here).left() - left
+            is_open = bool(state & QStyle.StateFlag.State_Open)
+            has_rows = bool(state & QStyle.StateFlag.State_Children)
+            painter.save()
+            painter.setClipRect(QRect(left, rect.top(), width, rect.height()))
+            row.branches(
+                QRect(left, rect.top(), indent, rect.height()), is_open if has_rows else None
+            )
+            name = QRect(left + indent, rect.top(), width - indent, rect.height())
+            row.name(name, str(here.data() or ""), look)
+            painter.restore()
+        muted = look.frozen or look.dim
+        for column, left, width, at_right in self._cells:
+            text = here.siblingAtColumn(column).data()
+            if text:
+                row.fact(QRect(left, rect.top(), width, rect.height()), str(text), muted, at_right)
+        if here.row() == self.currentIndex().row() and self.hasFocus():
+            self._mark_current(painter, rect, here)
+
+    def _mark_current(self, painter: QPainter, rect: QRect, index: QModelIndex) -> None:
         """A bar at the left edge of the row that the keys act on."""
         if _row_id(index) == self.current_row():
-            painter.fillRect(rect.left(), rect.top(), 3, rect.height(), theme.accent)
+            painter.fillRect(0, rect.top(), _CURRENT_BAR, rect.height(), current_theme().accent)
 
     def changeEvent(self, event: QEvent) -> None:
         """Take the colours of another theme."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self.viewport().update()
+
+
+def _look(index: QModelIndex) -> RowLook:
+    look = index.siblingAtColumn(0).data(TreeRole.LOOK)
+    return look if isinstance(look, RowLook) else PLAIN
 
 
 def _row_id(index: QModelIndex | QPersistentModelIndex) -> int:

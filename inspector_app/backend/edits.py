@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
+from inspector_app.backend.recipes import Recipe
 from inspector_app.backend.snapshots import Snapshot
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.messages import Refusal
@@ -33,6 +35,39 @@ class AttributeChange:
             self.owner[self.name] = value
 
 
+class Change(Protocol):
+    """Something beside values that an edit exchanged, and how it was and is."""
+
+    @property
+    def old(self) -> Any:
+        """How it was."""
+
+    @property
+    def new(self) -> Any:
+        """How the edit made it."""
+
+    def put(self, value: Any) -> None:
+        """Make it ``value``: the old or the new one."""
+
+
+@contextmanager
+def staged_in(snapshot: Snapshot) -> Iterator[None]:
+    """Values are put into ``snapshot`` and exchanged inside; where that fails, it is let go of.
+
+    Raises RefusedError where they could not be kept, and whatever else is raised inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        snapshot.drop()
+        raise RefusedError(
+            f"The old values could not be kept, so nothing was changed: {error}"
+        ) from error
+    except BaseException:
+        snapshot.drop()
+        raise
+
+
 class InitializeEdit:
     """New values that were written.
 
@@ -48,13 +83,15 @@ class InitializeEdit:
         touched: int,
         refused: list[Refusal],
         notes: list[str],
-        attributes: Sequence[AttributeChange] = (),
+        attributes: Sequence[Change] = (),
+        recipe: Recipe | None = None,
     ) -> None:
         self.touched = touched  # distinct tensors
         self.rows = rows  # ids of all rows whose values changed
         self.refused = refused
         self.notes = notes
         self.attributes = list(attributes)  # where there are any, rows may have come or gone
+        self.recipe = recipe
         self._tensors = list(tensors)
         self._snapshot = snapshot
 
@@ -79,7 +116,7 @@ class InitializeEdit:
         """Let go of the values and the tensors."""
         if self._snapshot is not None:
             self._snapshot.drop()
-        self._tensors, self.attributes = [], []
+        self._tensors, self.attributes, self.recipe = [], [], None
 
     def _exchange(self) -> None:
         if self._snapshot is None or not self._snapshot.kept:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ _CONSTANTS = {"zeros_": 0.0, "ones_": 1.0}
 _DRAWS_NOTHING = (*_CONSTANTS, "constant_", "eye_", "dirac_")
 
 # torch.linalg.qr knows no 16-bit types: computed in the next larger one, then rounded.
-_COMPUTED_IN = {
+COMPUTED_IN = {
     torch.float16: torch.float32,
     torch.bfloat16: torch.float32,
     torch.complex32: torch.complex64,
@@ -51,6 +52,11 @@ class Generators:
         return self._made[device]
 
 
+def draws(scheme: Scheme) -> bool:
+    """Whether its values are random."""
+    return scheme.name not in _DRAWS_NOTHING
+
+
 def _constant(scheme: Scheme) -> float | None:
     """The one value that a scheme writes everywhere, where it does."""
     if scheme.name == "constant_":
@@ -69,7 +75,7 @@ def _fans_used(scheme: Scheme) -> tuple[str, ...]:
 # -- writing --------------------------------------------------------------------------------------
 
 
-def _deviation(arguments: dict[str, Value], fans: dict[str, int]) -> float:
+def deviation(arguments: dict[str, Value], fans: dict[str, int]) -> float:
     """Standard deviation by the fans, in torch's own order of operations."""
     if "mode" in arguments:
         gain = nn.init.calculate_gain(arguments["nonlinearity"], arguments["a"])  # type: ignore[arg-type]
@@ -77,20 +83,19 @@ def _deviation(arguments: dict[str, Value], fans: dict[str, int]) -> float:
     return float(arguments["gain"]) * math.sqrt(2.0 / float(fans["fan_in"] + fans["fan_out"]))
 
 
-def _truncated(tensor: Tensor, arguments: dict[str, Any], generator: torch.Generator) -> None:
-    """``trunc_normal_``, its bounds moved in where nothing lies between.
+def truncated_arguments(arguments: Mapping[str, Value]) -> dict[str, float]:
+    """Those of ``trunc_normal_``, its bounds moved in where nothing lies between.
 
     torch draws uniformly between bounds that lie to one side, until enough is accepted: with one of
     them far out that does not end.
     """
-    mean, std = arguments["mean"], arguments["std"]
-    low = max(arguments["a"], mean - _FARTHEST * std)
-    high = min(arguments["b"], mean + _FARTHEST * std)
-    nn.init.trunc_normal_(tensor, mean, std, low, high, generator=generator)
+    mean, std, low, high = (float(arguments[name]) for name in ("mean", "std", "a", "b"))
+    low, high = max(low, mean - _FARTHEST * std), min(high, mean + _FARTHEST * std)
+    return {"mean": mean, "std": std, "a": low, "b": high}
 
 
 def _orthogonal(matrix: Tensor, gain: float, generator: torch.Generator) -> None:
-    dtype = _COMPUTED_IN.get(matrix.dtype, matrix.dtype)
+    dtype = COMPUTED_IN.get(matrix.dtype, matrix.dtype)
     values = torch.empty(matrix.shape, dtype=dtype, device=matrix.device)
     if dtype.is_complex:
         # As torch does for real ones, with the phase of the diagonal for its sign: Mezzadri 2007,
@@ -132,19 +137,19 @@ def fill(scheme: Scheme, tensor: Tensor, layout: Layout, generator: torch.Genera
         if constant is not None:
             tensor.fill_(constant)
         elif name in _FANS:
-            std = _deviation(arguments, layout.fans(tuple(tensor.shape)))
+            std = deviation(arguments, layout.fans(tuple(tensor.shape)))
             if "uniform" in name:
                 bound = math.sqrt(3.0) * std
                 tensor.uniform_(-bound, bound, generator=generator)
             else:
                 tensor.normal_(0, std, generator=generator)
         elif name == "trunc_normal_":
-            _truncated(tensor, arguments, generator)
+            nn.init.trunc_normal_(tensor, **truncated_arguments(arguments), generator=generator)
         elif name in ("normal_", "uniform_"):
             getattr(nn.init, name)(tensor, **arguments, generator=generator)
         else:
             _fill_matrices(name, _matrices(scheme, layout, tensor), arguments, generator)
-        if name not in _DRAWS_NOTHING and not _finite(tensor):
+        if draws(scheme) and not _finite(tensor):
             raise NotHeldError(f"values that {_word(tensor.dtype)} cannot hold")
 
 

@@ -7,21 +7,19 @@ parameter loses its gradient, and all parameters on one piece of memory are set 
 
 from __future__ import annotations
 
-import dataclasses
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inspector_app.backend import norms, planning
+from inspector_app.backend import norms, parallel, planning
+from inspector_app.backend.recipes import FreezeRecipe
 from inspector_app.backend.sharing import overlapping_rows, tied_rows
 from inspector_app.backend.tree import Tree
-from inspector_app.protocol.changes import RowsChange, change_of_rows
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.messages import Planned, Refusal
 from inspector_app.protocol.table import Flag, Int32, Role
@@ -44,16 +42,20 @@ def _booleans(values: list[bool]) -> NDArray[np.bool_]:
 
 
 def _blocked(
-    tensors: list[Tensor], changes: NDArray[np.bool_], *, frozen: bool
-) -> tuple[str, NDArray[np.bool_]]:
-    """Which of the tensors that would change cannot, and why."""
+    tree: Tree, candidates: Int32, tensors: list[Tensor], changes: NDArray[np.bool_], frozen: bool
+) -> dict[str, NDArray[np.bool_]]:
+    """Which of the tensors that would change cannot, by reason."""
+    exchanged = parallel.wrapped(tree, waiting=frozen)[candidates]
     if frozen:
         leaves = _booleans([tensor.is_leaf for tensor in tensors])
-        return "computed from other tensors (not a leaf): its gradient cannot be stopped", (
-            changes & ~leaves
-        )
+        reason = "computed from other tensors (not a leaf): its gradient cannot be stopped"
+        return {reason: changes & ~leaves, parallel.WAITS: changes & leaves & exchanged}
     inference = _booleans([tensor.is_inference() for tensor in tensors])
-    return "made in inference mode: cannot require a gradient", changes & inference
+    reason = "made in inference mode: cannot require a gradient"
+    return {
+        reason: changes & inference,
+        parallel.PASSES_OVER: changes & ~inference & exchanged,
+    }
 
 
 def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
@@ -76,7 +78,9 @@ def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
     tensors = [tree.objects[row] for row in candidates.tolist()]
     with torch._C.DisableTorchFunctionSubclass():
         trains = _booleans([tensor.requires_grad for tensor in tensors])
-        reason, blocked = _blocked(tensors, trains if frozen else ~trains, frozen=frozen)
+        wanted = trains if frozen else ~trains
+        why_not = _blocked(tree, candidates, tensors, wanted, frozen)
+        blocked = np.logical_or.reduce(list(why_not.values()))
         if frozen:
             # A stale gradient moves a parameter that is frozen already, too.
             leaves = tensors
@@ -88,7 +92,8 @@ def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
             changes |= trains & ~blocked
         else:
             changes, stale = ~trains & ~blocked, 0
-    reasons[reason] = candidates[blocked].tolist()
+    for reason, those in why_not.items():
+        reasons[reason] = candidates[those].tolist()
     changing = candidates[changes]
     changed = tensors if changes.all() else [tree.objects[row] for row in changing.tolist()]
     if (table.tie[changing] >= 0).any():
@@ -164,11 +169,13 @@ class FreezeEdit:
         rows: Int32,
         refused: list[Refusal],
         notes: list[str],
+        recipe: FreezeRecipe | None = None,
     ) -> None:
         self.touched = len(tensors)  # distinct tensors
         self.rows: Int32 = rows  # ids of all rows that hold one of them
         self.refused = refused
         self.notes = notes
+        self.recipe = recipe
         self._tensors = list(tensors)
         self._frozen = frozen
         self._flipped: list[Tensor] = []
@@ -204,7 +211,7 @@ class FreezeEdit:
 
     def forget(self) -> None:
         """Let go of the tensors: it will be neither undone nor redone."""
-        self._tensors, self._flipped, self._gradients = [], [], []
+        self._tensors, self._flipped, self._gradients, self.recipe = [], [], [], None
 
 
 def freeze(tree: Tree, positions: Int32, frozen: bool) -> FreezeEdit:
@@ -219,25 +226,8 @@ def freeze(tree: Tree, positions: Int32, frozen: bool) -> FreezeEdit:
         word = "freeze" if frozen else "unfreeze"
         raise RefusedError(planning.nothing_left(f"There is nothing to {word}", refused))
     notes = _notes(tree, positions, choice, frozen=frozen)
-    edit = FreezeEdit(choice.tensors, frozen, tree.table.ids[choice.rows], refused, notes)
+    recipe = FreezeRecipe(tree, choice.settled, frozen)
+    ids = tree.table.ids[choice.rows]
+    edit = FreezeEdit(choice.tensors, frozen, ids, refused, notes, recipe)
     edit.redo(stale=choice.stale > 0)
     return edit
-
-
-def refreshed(tree: Tree, positions: Int32) -> tuple[Tree, RowsChange]:
-    """The tree with ``requires_grad`` of these rows read again, and what that changed."""
-    table = tree.table
-    rows = positions[(table.flags[positions] & Flag.TENSOR) != 0]
-    with torch._C.DisableTorchFunctionSubclass():
-        trains = _booleans([tree.objects[row].requires_grad for row in rows.tolist()])
-    flags = table.flags.copy()
-    bit = np.uint32(Flag.REQUIRES_GRAD)
-    flags[rows] = np.where(trains, flags[rows] | bit, flags[rows] & ~bit)
-    new = msgspec.structs.replace(table, flags=flags)
-    for name in ("paths", "depth", "_names", "_position_by_id"):  # these do not depend on it
-        if name in vars(table):
-            vars(new)[name] = vars(table)[name]
-    return (
-        dataclasses.replace(tree, table=new),
-        change_of_rows(new, rows[flags[rows] != table.flags[rows]]),
-    )

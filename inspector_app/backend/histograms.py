@@ -47,12 +47,14 @@ class Tally:
     """Bins and moments of finite values that lie between ``minimum`` and ``maximum``.
 
     Bin k holds the values with ``k <= (value - low) / width < k + 1`` in float64, the last one
-    ``high`` as well.
+    ``high`` as well.  ``edges`` are a low and a high of the bins that lie outside of both.
     """
 
-    def __init__(self, minimum: float, maximum: float) -> None:
+    def __init__(
+        self, minimum: float, maximum: float, edges: tuple[float, float] | None = None
+    ) -> None:
         self.counts: Int64 = np.zeros(BINS, np.int64)
-        self.low, self.high = bin_range(minimum, maximum)
+        self.low, self.high = edges or bin_range(minimum, maximum)
         # Near the ends of the range of float64 all is computed on values divided by 2**exponent.
         exponent = math.frexp(max(abs(self.low), abs(self.high)))[1]
         self._exponent = exponent if abs(exponent) > _EXTREME else 0

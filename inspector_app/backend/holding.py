@@ -72,11 +72,13 @@ class Held:
                 for row, tensor in tensors
             ]
 
-    def rejoin(self) -> None:
+    def rejoin(self) -> list[int]:
         """Bring values that were given by ``tensor.data = other`` into the tensor's own memory.
 
-        So whatever shares that memory follows, and the old values can be brought back.
+        So whatever shares that memory follows, and the old values can be brought back.  Returns
+        the rows of these tensors.
         """
+        rejoined = []
         with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
             for held in self._tensors:
                 then, now = held.memory, held.tensor
@@ -85,6 +87,8 @@ class Held:
                 ):
                     then.copy_(now)
                     now.data = then
+                    rejoined.append(held.row)
+        return rejoined
 
     def replaced(self) -> list[int]:
         """Rows of modules that registered other objects, and of tensors of another form."""
@@ -98,7 +102,8 @@ class Held:
 
     def versions_moved(self) -> list[bool]:
         """For each tensor, whether torch counted a change of it."""
-        return [held.tensor._version != held.version for held in self._tensors]
+        with torch._C.DisableTorchFunctionSubclass():
+            return [held.tensor._version != held.version for held in self._tensors]
 
     def attribute_changes(self) -> list[AttributeChange]:
         """Plain attributes that were set, removed or came."""

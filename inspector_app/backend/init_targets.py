@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inspector_app.backend import filling, parametrized, planning
+from inspector_app.backend import filling, parallel, parametrized, planning
 from inspector_app.backend.filling import Generators
 from inspector_app.backend.layouts import Layout, layout_of
 from inspector_app.backend.parametrized import Parametrized, Unassignable
@@ -55,6 +55,8 @@ class Target:
     shape: tuple[int, ...]  # of the weight
     computed: Parametrized | None = None
     names: tuple[str, ...] = ()  # of the tensors, where it is computed
+    dtype: torch.dtype | None = None  # of the weight, where it is computed, ...
+    stride: tuple[int, ...] = ()  # ... and its strides
 
     def fill(self, scheme: Scheme, new: Tensor, old: Tensor, generators: Generators) -> None:
         """New values by the scheme; those of padding stay the old ones."""
@@ -149,7 +151,7 @@ def choose(tree: Tree, positions: Int32, scheme: Scheme) -> Choice:
         if tie >= 0:
             taken.add(tie)
         shape = table.shape(row) or ()
-        layout = layout_of(objects[owner], table.name(row), shape)
+        layout = layout_of(objects[owner], table.name(row), shape, table.name(owner))
         targets.append(Target((row,), (objects[row],), tuple(padding), layout, shape))
     targets.sort(key=lambda target: target.rows)
     # Of a tied tensor that was refused under one name and taken under another, nothing is left out.
@@ -209,6 +211,8 @@ def _computed_targets(
 def _computed_target(tree: Tree, one: Parametrized, scheme: Scheme) -> Target:
     kept = padding_row(one.owner, one.name) if isinstance(one.owner, nn.Module) else None
     padding = () if kept is None else (kept,)
+    above = int(tree.table.parent[one.row])
+    called = tree.table.name(int(tree.table.parent[above])) if above > 0 else ""
     weights: list[Target] = []
 
     def fill(new: Tensor, old: Tensor) -> None:
@@ -216,7 +220,10 @@ def _computed_target(tree: Tree, one: Parametrized, scheme: Scheme) -> Target:
         if problem is not None:
             raise Unassignable(problem)
         shape = tuple(new.shape)
-        weights.append(Target((), (), padding, layout_of(one.owner, one.name, shape), shape, one))
+        layout = layout_of(one.owner, one.name, shape, called)
+        weights.append(
+            Target((), (), padding, layout, shape, one, dtype=new.dtype, stride=new.stride())
+        )
         try:
             weights[0].fill(scheme, new, old, Generators(0))
         except filling.NotHeldError as error:
@@ -246,6 +253,8 @@ def notes(tree: Tree, choice: Choice, scheme: Scheme, overlapping: Int32) -> lis
             "parametrized, so set through the right inverse: "
             f"{planning.paths_list(table, computed)}"
         )
+    if parallel.wrapped(tree)[choice.rows].any():
+        told.append(parallel.OTHERS_KEEP)
     told += filling.truncation_note(scheme)
     return told + _layout_note(tree, choice, scheme)
 

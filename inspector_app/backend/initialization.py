@@ -9,18 +9,19 @@ global random state is left alone.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from inspector_app.backend import planning, resetting
-from inspector_app.backend.edits import InitializeEdit
+from inspector_app.backend.edits import InitializeEdit, staged_in
 from inspector_app.backend.filling import Generators, NotHeldError
 from inspector_app.backend.init_targets import Choice, Target, choose
 from inspector_app.backend.init_targets import notes as notes_of
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.parametrized import Unassignable
+from inspector_app.backend.recipes import InitializeRecipe
 from inspector_app.backend.sharing import overlapping_rows, tied_rows
 from inspector_app.backend.snapshots import SnapshotStore
 from inspector_app.backend.tree import Tree
@@ -29,7 +30,7 @@ from inspector_app.protocol.messages import Planned, Scheme
 from inspector_app.protocol.schemes import check_scheme, scheme_text
 from inspector_app.protocol.table import Int32
 
-__all__ = ["InitializeEdit", "initialize", "plan_initialize"]
+__all__ = ["InitializeEdit", "computed", "initialize", "plan_initialize"]
 
 
 def _touched_rows(tree: Tree, choice: Choice) -> tuple[Int32, Int32]:
@@ -66,15 +67,13 @@ def plan_initialize(
     )
 
 
-def _compute(
-    tree: Tree,
-    targets: Sequence[Target],
-    scheme: Scheme,
-    seed: int,
-    take: Callable[[Tensor, Tensor], None],
-    job: Job,
-) -> None:
-    """Give each tensor and its new values to ``take``, in order; the model is not touched."""
+def computed(
+    tree: Tree, targets: Sequence[Target], scheme: Scheme, seed: int, job: Job
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Position of each tensor, the tensor and its new values, in order; the model is not touched.
+
+    All are drawn from one generator, so those of the first tensors do not depend on the last.
+    """
     generators = Generators(seed)
     for done, target in enumerate(targets):
         job.check()
@@ -93,8 +92,7 @@ def _compute(
                 f"{planning.path_of(tree.table, target.rows[0])}, so nothing was changed: {error}",
                 traceback.format_exc(),
             ) from error
-        for tensor, new in zip(target.tensors, values, strict=True):
-            take(tensor, new)
+        yield from zip(target.rows, target.tensors, values, strict=True)
 
 
 def _write(tensor: Tensor, new: Tensor) -> None:
@@ -129,21 +127,16 @@ def initialize(
     if snapshot is None:
         notes.append(planning.too_large_note(choice.size))
         # The old values cannot be kept, so what can fail must fail in a rehearsal.
-        _compute(tree, choice.targets, scheme, seed, lambda tensor, new: None, job)
-        _compute(tree, choice.targets, scheme, seed, _write, NO_JOB)
+        for _ in computed(tree, choice.targets, scheme, seed, job):
+            pass
+        for _, tensor, new in computed(tree, choice.targets, scheme, seed, NO_JOB):
+            _write(tensor, new)
     else:
-        put = snapshot.put
-        try:
-            _compute(
-                tree, choice.targets, scheme, seed, lambda tensor, new: put(new, own=True), job
-            )
+        with staged_in(snapshot):
+            for _, _, new in computed(tree, choice.targets, scheme, seed, job):
+                snapshot.put(new, own=True)
             snapshot.exchange(tensors)
-        except OSError as error:
-            snapshot.drop()
-            raise RefusedError(
-                f"The old values could not be kept, so nothing was changed: {error}"
-            ) from error
-        except BaseException:
-            snapshot.drop()
-            raise
-    return InitializeEdit(tensors, snapshot, tree.table.ids[rows], len(tensors), refused, notes)
+    recipe = InitializeRecipe(tree, choice.targets, scheme, seed)
+    return InitializeEdit(
+        tensors, snapshot, tree.table.ids[rows], len(tensors), refused, notes, recipe=recipe
+    )

@@ -133,7 +133,7 @@ def _unwrapped(model: nn.Module) -> nn.Module:
 
 def _parameters(model: nn.Module) -> tuple[list[inspect.Parameter], str]:
     """Named parameters of ``forward`` without ``self``, or the reason why there are none."""
-    if isinstance(model, torch.jit.ScriptModule):
+    if issubclass(type(model), torch.jit.ScriptModule):
         return [], "a ScriptModule does not tell what forward takes"
     model = _unwrapped(model)
     patched = instance_dict(model).get("forward")
@@ -176,7 +176,10 @@ def _may_be_tensor(parameter: inspect.Parameter) -> bool:
 def _first_guess(model: nn.Module) -> Callable[..., InputField]:
     """What makes a field out of the shape and kind that the first telling layer takes."""
     for _, module in modules_of(model):
-        facts = _taken_by(module)
+        try:
+            facts = _taken_by(module)
+        except (KeyError, TypeError):  # half-constructed, or its sizes were changed
+            facts = None
         if facts is not None:
             return lambda **more: InputField(**facts, **more)
     return InputField
@@ -185,21 +188,21 @@ def _first_guess(model: nn.Module) -> Callable[..., InputField]:
 def _taken_by(module: nn.Module) -> dict[str, Any] | None:
     """Shape, dtype and distribution of what a layer takes; None where its class does not tell."""
     own = instance_dict(module)
-    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+    if issubclass(type(module), (nn.Embedding, nn.EmbeddingBag)):
         facts = {"dtype": "int64", "distribution": "integers", "high": own["num_embeddings"]}
         return {"shape": (BATCH, LENGTH), **facts}
     shape: tuple[int, ...] | None = None
-    if isinstance(module, nn.Linear):
+    if issubclass(type(module), nn.Linear):
         shape = (BATCH, own["in_features"])
-    elif isinstance(module, nn.modules.conv._ConvNd):
+    elif issubclass(type(module), nn.modules.conv._ConvNd):
         shape = (BATCH, own["in_channels"]) + (EXTENT,) * len(own["kernel_size"])
-    elif isinstance(module, nn.RNNBase):
+    elif issubclass(type(module), nn.RNNBase):
         lead = (BATCH, LENGTH) if own["batch_first"] else (LENGTH, BATCH)
         shape = (*lead, own["input_size"])
-    elif isinstance(module, nn.MultiheadAttention):
+    elif issubclass(type(module), nn.MultiheadAttention):
         lead = (BATCH, LENGTH) if own["batch_first"] else (LENGTH, BATCH)
         shape = (*lead, own["embed_dim"])
-    elif isinstance(module, nn.LayerNorm):
+    elif issubclass(type(module), nn.LayerNorm):
         shape = (BATCH, *own["normalized_shape"])
     if shape is None or not all(shape):  # 0 features: lazy, not known before the first forward
         return None

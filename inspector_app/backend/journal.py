@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from inspector_app.backend.recipes import Recipe
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.messages import JournalEntry, Refusal
 from inspector_app.protocol.table import Int32
@@ -24,6 +25,10 @@ class Edit(Protocol):
     @property
     def undoable(self) -> bool:
         """Whether what undo and redo need is still kept."""
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """What it did, for a script; None where it cannot be said."""
 
     def undo(self) -> None:
         """Take it back, wholly or not at all."""
@@ -80,6 +85,11 @@ class Journal:
             reachable = reachable and edit.undoable
             entries.append(msgspec.structs.replace(entry, done=False, undoable=reachable))
         return entries
+
+    @property
+    def standing(self) -> list[tuple[Edit, JournalEntry]]:
+        """The edits that were not undone, oldest first."""
+        return self._edits[: self._done]
 
     def append(self, edit: Edit, entry: JournalEntry) -> None:
         """Add an edit that was carried out just now; what was undone is gone for good."""

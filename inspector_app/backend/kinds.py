@@ -46,6 +46,14 @@ def is_of_torch(cls: type) -> bool:
     return True
 
 
+def computes_or_packs(cls: type) -> bool:
+    """Whether a module's class is one that torch makes to compute, pack or compile parameters."""
+    home = cls.__dict__.get("__module__")
+    return isinstance(home, str) and (
+        home == "torch.nn.utils.parametrize" or ".quantized" in home or home.startswith("torch.jit")
+    )
+
+
 def class_name(cls: type) -> str:
     """Name of a class as it was defined."""
     return str(type.__dict__["__name__"].__get__(cls))

@@ -1,8 +1,9 @@
-"""The registered modules of a live model, each once, and the tensors they hold."""
+"""The registered modules of a live model, each once, what they hold, and their training flags."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -40,3 +41,18 @@ def tensors_of(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
             for name, tensor in items_of(own.get(held)):
                 if issubclass(type(tensor), torch.Tensor):
                     yield (f"{path}.{name}" if path else str(name)), tensor
+
+
+def training_flag(module: nn.Module) -> Any:
+    """The training flag, read past any override; None where a module has none."""
+    if issubclass(type(module), torch.jit.ScriptModule):
+        return module.training  # torch keeps it in C++
+    return instance_dict(module).get("training")
+
+
+def set_training_flag(module: nn.Module, flag: Any) -> None:
+    """Set one flag; never by ``train()``, which may be overridden and recurse for ever."""
+    if issubclass(type(module), torch.jit.ScriptModule):
+        module.training = flag
+    else:
+        instance_dict(module)["training"] = flag

@@ -55,7 +55,7 @@ def find_all(tree: Tree) -> list[Parametrized]:
     kinds = [index for index, known in enumerate(table.classes) if known.endswith(name)]
     found = []
     for row in rows_where(np.isin(table.class_index, kinds)).tolist():
-        if not isinstance(tree.objects[row], ParametrizationList):
+        if not issubclass(type(tree.objects[row]), ParametrizationList):
             continue
         above = int(table.parent[row])
         owner = tree.objects[table.parent[above]] if above > 0 else None
@@ -66,7 +66,7 @@ def find_all(tree: Tree) -> list[Parametrized]:
             for inner in inside
             if table.has(inner, Flag.TENSOR)
             and table.role[inner] in (Role.PARAMETER, Role.BUFFER)
-            and isinstance(tree.objects[table.parent[inner]], nn.Module)
+            and issubclass(type(tree.objects[table.parent[inner]]), nn.Module)
         }
         originals = [
             inner

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from inspector_app.protocol.messages import Refusal
 from inspector_app.protocol.table import Flag, Int32, Role, RowTable
+from inspector_app.protocol.text import cut, printable
 
 EXAMPLES = 5  # paths named in a refusal
+_LONGEST_NAME = 200  # characters of a path
 NAMES = 20  # paths, or groups of them, named in a note
 
 _ABOUT_ROLES = {
@@ -60,7 +62,7 @@ def not_parameters(table: RowTable, positions: Int32) -> dict[str, list[int]]:
 
 def path_of(table: RowTable, position: int) -> str:
     """Path of a row as a sentence names it."""
-    return table.path(position) or "the model"
+    return cut(printable(table.path(position)), _LONGEST_NAME) or "the model"
 
 
 def name_list(names: Iterable[str], total: int) -> str:

@@ -83,7 +83,7 @@ def _module_of(tree: Tree, row: int) -> int:
     owner = int(table.parent[row])
     above = owner
     while above > 0:
-        if isinstance(tree.objects[above], ParametrizationList):
+        if issubclass(type(tree.objects[above]), ParametrizationList):
             owner = int(table.parent[table.parent[above]])
         above = int(table.parent[above])
     return owner
@@ -104,11 +104,17 @@ def _body(tree: Tree) -> Rows:
     return chosen
 
 
+def _initial(tree: Tree) -> Rows:
+    found: Rows = (tree.table.flags & Flag.INITIAL) != 0
+    return found
+
+
 _MEANINGS: dict[str, Callable[[Tree], Rows]] = {
     "preset:body": _body,
     "preset:norms": _norms,
     "preset:biases": _biases,
     "preset:embeddings": _embeddings,
+    "preset:initial": _initial,
 }
 
 

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from inspector_app.backend import planning
-from inspector_app.backend.edits import InitializeEdit
+from inspector_app.backend.edits import InitializeEdit, staged_in
 from inspector_app.backend.failures import spoken
 from inspector_app.backend.holding import Held
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.planning import rows_where
+from inspector_app.backend.recipes import ResetRecipe
 from inspector_app.backend.running import private_random
 from inspector_app.backend.sharing import overlapping_rows, tied_rows
 from inspector_app.backend.snapshots import Snapshot, SnapshotStore, stored_size
@@ -141,7 +142,7 @@ def _modules(tree: Tree, positions: Int32) -> list[int]:
     plain = (table.flags[positions] & (Flag.TENSOR | Flag.REFERENCE | Flag.CONTAINER)) == 0
     rows = positions[plain]
     rows = rows[np.lexsort((-rows, table.end[rows]))]
-    return [row for row in rows.tolist() if isinstance(tree.objects[row], nn.Module)]
+    return [row for row in rows.tolist() if issubclass(type(tree.objects[row]), nn.Module)]
 
 
 def _owner_problem(tree: Tree, row: int, why_not: dict[int, str]) -> str | None:
@@ -214,6 +215,16 @@ def _size(tree: Tree, rows: Sequence[int]) -> int:
     return sum(stored_size(tree.objects[row]) for row in rows)
 
 
+def covered_rows(tree: Tree, positions: Int32) -> Int32:
+    """Positions at or below the modules among ``positions`` that would be reset."""
+    return rows_where(_choose(tree, positions, frozenset()).covered)
+
+
+def held_size(tree: Tree, positions: Int32) -> int:
+    """Bytes of all tensors at or below these modules."""
+    return _size(tree, _held_rows(tree, _choose(tree, positions, frozenset())))
+
+
 def plan_reset(tree: Tree, positions: Int32, title: str, snapshots: SnapshotStore) -> Planned:
     """What :func:`reset` would do, as far as can be said without running the modules' code."""
     table = tree.table
@@ -257,8 +268,8 @@ def _run(table: RowTable, choice: _Choice, seed: int, job: Job) -> None:
 
 def _attempt(
     tree: Tree, choice: _Choice, seed: int, snapshot: Snapshot, rows: Sequence[int], job: Job
-) -> tuple[Held, list[int]]:
-    """Run the calls; what was replaced, in which case all has been put back.
+) -> tuple[Held, list[int], list[int]]:
+    """Run the calls; what was rejoined, and replaced, in which case all has been put back.
 
     Where anything raises, all has been put back as well.
     """
@@ -270,7 +281,7 @@ def _attempt(
     held = Held(modules, list(zip(rows, tensors, strict=True)))
     try:
         _run(tree.table, choice, seed, job)
-        held.rejoin()
+        rejoined = held.rejoin()
         replaced = held.replaced()
     except BaseException:
         held.restore()
@@ -279,7 +290,7 @@ def _attempt(
     if replaced:
         held.restore()
         snapshot.exchange(tensors)
-    return held, replaced
+    return held, rejoined, replaced
 
 
 def _guilty(choice: _Choice, table: RowTable, rows: Sequence[int]) -> frozenset[int]:
@@ -297,6 +308,7 @@ def _edit(
     snapshot: Snapshot,
     rows: Sequence[int],
     positions: Int32,
+    recipe: ResetRecipe,
 ) -> InitializeEdit:
     """The edit, with what was really written: a module may leave parameters alone."""
     table = tree.table
@@ -318,6 +330,7 @@ def _edit(
         planning.refused_or_empty(table, positions, reasons, choice.parameters),
         _tie_notes(tree, choice),
         held.attribute_changes(),
+        recipe,
     )
 
 
@@ -342,17 +355,11 @@ def reset(
         snapshot = snapshots.reserve(_size(tree, rows))
         if snapshot is None:
             raise RefusedError(_no_room(_size(tree, rows)) + ".")
-        try:
-            held, replaced = _attempt(tree, choice, seed, snapshot, rows, job)
+        with staged_in(snapshot):
+            held, rejoined, replaced = _attempt(tree, choice, seed, snapshot, rows, job)
             if not replaced:
-                return _edit(tree, choice, held, snapshot, rows, positions)
-        except OSError as error:
-            snapshot.drop()
-            raise RefusedError(
-                f"The old values could not be kept, so nothing was changed: {error}"
-            ) from error
-        except BaseException:
-            snapshot.drop()
-            raise
+                calls = [(call.row, call.method) for call in choice.calls]
+                recipe = ResetRecipe(tree, calls, seed, rejoined)
+                return _edit(tree, choice, held, snapshot, rows, positions, recipe)
         snapshot.drop()
         without |= _guilty(choice, tree.table, replaced)

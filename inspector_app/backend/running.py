@@ -21,7 +21,12 @@ from torch.nn.parameter import is_lazy
 from inspector_app.backend.failures import model_error
 from inspector_app.backend.inputs import Inputs
 from inspector_app.backend.jobs import NO_JOB, Job
-from inspector_app.backend.modules import modules_of, tensors_of
+from inspector_app.backend.modules import (
+    modules_of,
+    set_training_flag,
+    tensors_of,
+    training_flag,
+)
 from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.walking import instance_dict, items_of
 from inspector_app.protocol.errors import RefusedError
@@ -77,32 +82,19 @@ class _Flags:
     """Training flags, set to one value and given back."""
 
     def __init__(self, model: nn.Module, training: bool) -> None:
-        self._changed: list[tuple[nn.Module, Any]] = []
-        for _, module in modules_of(model):
-            flag = _flag(module)
-            if flag is not training and flag is not None:
-                self._changed.append((module, flag))
-                _set_flag(module, training)
+        flags = [(module, training_flag(module)) for _, module in modules_of(model)]
+        self._before = [(module, flag) for module, flag in flags if flag is not None]
+        _set_flags([(module, training) for module, _ in self._before])
 
     def restore(self) -> None:
-        """Give them back."""
-        for module, flag in self._changed:
-            _set_flag(module, flag)
+        """Give them back, those as well that the forward itself has set."""
+        _set_flags(self._before)
 
 
-def _flag(module: nn.Module) -> Any:
-    """The training flag; None where a module has none."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return module.training
-    return instance_dict(module).get("training")
-
-
-def _set_flag(module: nn.Module, flag: Any) -> None:
-    """Set one flag; never by ``train()``, which may be overridden and recurse for ever."""
-    if isinstance(module, torch.jit.ScriptModule):
-        module.training = flag
-    else:
-        instance_dict(module)["training"] = flag
+def _set_flags(wanted: list[tuple[nn.Module, Any]]) -> None:
+    for module, flag in wanted:
+        if training_flag(module) is not flag:
+            set_training_flag(module, flag)
 
 
 class _Buffers:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import FileIO
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 MEMORY_BUDGET = 256 * 10**6  # bytes
 DISK_BUDGET = 4 * 10**9  # bytes
 DISK_RESERVE = 256 * 10**6  # bytes of free disk space that are never taken
+PIECE = 1 << 24  # bytes of a tensor that pass through memory together on their way to the disk
 
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -83,7 +84,8 @@ class Snapshot:
             self._values.append(values if own and values.device.type == "cpu" else _copy(values))
             return
         self._offsets.append(self._end)
-        self._write(self._end, _copy(values))
+        there = values.device.type == "cpu" and values.is_contiguous()
+        self._write(self._end, values if there else _copy(values))
         self._end += stored_size(tensor)
 
     def exchange(self, tensors: Sequence[Tensor]) -> None:
@@ -93,14 +95,15 @@ class Snapshot:
         goes backwards.  Where one fails, the swaps already made are taken back.
         """
         order = range(len(tensors))
-        swapped: list[int] = []
+        swapped: list[tuple[int, Tensor]] = []
         try:
             for index in reversed(order) if self._exchanged else order:
-                self._swap(index, tensors[index])
-                swapped.append(index)
+                for place, target in self._pieces(index, tensors[index]):
+                    self._swap(place, target)
+                    swapped.append((place, target))
         except BaseException:
-            for index in reversed(swapped):
-                self._swap(index, tensors[index])
+            for place, target in reversed(swapped):
+                self._swap(place, target)
             raise
         self._exchanged = not self._exchanged
 
@@ -114,32 +117,49 @@ class Snapshot:
     def same(self, index: int, tensor: Tensor) -> bool:
         """Whether ``tensor`` holds the values that were put as number ``index``, bit by bit."""
         now = _copy(bits(tensor))
-        return torch.equal(self._get(index, now), now)
+        return torch.equal(self._get(self._place(index), now), now)
 
-    def _swap(self, index: int, tensor: Tensor) -> None:
-        target = bits(tensor)
+    def _place(self, index: int) -> int:
+        """Where the values that were put as number ``index`` are: in the list or in the file."""
+        return index if self._file is None else self._offsets[index]
+
+    def _pieces(self, index: int, tensor: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """The memory of a tensor in pieces that are swapped one by one, and their places.
+
+        What is on the disk goes through memory piece by piece, so that a large tensor does not
+        take its size again.
+        """
+        target, place = bits(tensor), self._place(index)
+        if self._file is None or not target.is_contiguous():
+            yield place, target
+            return
+        flat, size = target.reshape(-1), target.element_size()
+        for start in range(0, len(flat), PIECE // size):
+            yield place + start * size, flat[start : start + PIECE // size]
+
+    def _swap(self, place: int, target: Tensor) -> None:
         new = _copy(target)
-        old = self._get(index, new)
+        old = self._get(place, new)
         try:
-            self._set(index, new)
+            self._set(place, new)
             with torch.no_grad():
                 target.copy_(old)
         except BaseException:
-            self._set(index, old)
+            self._set(place, old)
             raise
 
-    def _get(self, index: int, like: Tensor) -> Tensor:
+    def _get(self, place: int, like: Tensor) -> Tensor:
         if self._file is None:
-            return self._values[index]
+            return self._values[place]
         values = torch.empty_like(like)
-        self._read(self._offsets[index], values)
+        self._read(place, values)
         return values
 
-    def _set(self, index: int, values: Tensor) -> None:
+    def _set(self, place: int, values: Tensor) -> None:
         if self._file is None:
-            self._values[index] = values
+            self._values[place] = values
         else:
-            self._write(self._offsets[index], values)
+            self._write(place, values)
 
     def _write(self, offset: int, values: Tensor) -> None:
         assert self._file is not None

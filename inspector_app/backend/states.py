@@ -10,22 +10,24 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
-import numpy as np
 import torch
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from inspector_app.backend.opening.safetensors_file import BLOCK, CODES, KINDS
+from inspector_app.backend.formats.values import Bytes
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+BLOCK = 1 << 20  # bytes of a tensor that are copied at once, where they must be copied
+NO_VALUES = ("lazy", "on the meta device")  # reasons that begin so: nothing can be written at all
 _wraps_others: Callable[[object], bool] = is_traceable_wrapper_subclass
 
 
 class Spec(msgspec.Struct, frozen=True, gc=False):
-    """What a safetensors file would say of one value.
+    """What a file would say of one value.
 
-    ``reason`` tells why it cannot hold the value; "" where it can.  ``memory`` is equal for values
-    that are the same memory; None where that is not known.
+    ``reason`` tells why it has no bytes to write; "" where it has.  ``memory`` is equal for values
+    that are one tensor, the same elements in the same order; None where that is not known.  Where
+    it is not ``sure``, somebody noted it, and the values may differ all the same.  ``reach`` are
+    device and first and last address of a tensor in memory.
     """
 
     dtype: str = ""  # "float32"
@@ -34,6 +36,8 @@ class Spec(msgspec.Struct, frozen=True, gc=False):
     memory: Hashable = None
     reason: str = ""
     is_tensor: bool = True
+    sure: bool = True
+    reach: tuple[str, int, int] | None = None
 
 
 class StateSource(Protocol):
@@ -47,6 +51,9 @@ class StateSource(Protocol):
 
     def blocks(self, name: str) -> Iterator[Bytes]:
         """The bytes of one value whose spec has no reason against it, in order."""
+
+    def value(self, name: str) -> Any:
+        """One value itself; raises RefusedError where only a description of it is known."""
 
 
 def _without_data(tensor: torch.Tensor) -> str:
@@ -63,7 +70,7 @@ def _without_data(tensor: torch.Tensor) -> str:
     return ""
 
 
-def _place(tensor: torch.Tensor) -> Hashable:
+def _reach(tensor: torch.Tensor) -> tuple[str, int, int]:
     """Device and range of bytes that a dense tensor with elements reaches over."""
     last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     start = tensor.data_ptr()
@@ -76,7 +83,6 @@ def describe_value(value: Any) -> Spec:
         return Spec(reason=f"not a tensor but {type(value).__name__}", is_tensor=False)
     with torch._C.DisableTorchFunctionSubclass():
         dtype = str(value.dtype).removeprefix("torch.")
-        reason = ""
         if is_lazy(value):
             return Spec(dtype, reason="lazy: has no shape before the first forward")
         if value.is_nested:
@@ -88,14 +94,14 @@ def describe_value(value: Any) -> Spec:
             reason = f"sparse ({str(value.layout).removeprefix('torch.')})"
         else:
             reason = _without_data(value)
-        if not reason and dtype not in CODES:
-            reason = f"{dtype}, which the format does not know"
-        if not reason and not shape and KINDS[CODES[dtype]].bits < 8:
-            reason = f"a scalar of {dtype}, which the format holds only in pairs along a dimension"
         if reason:
             return Spec(dtype, shape, reason=reason)
         nbytes = value.numel() * value.element_size()
-        return Spec(dtype, shape, nbytes, _place(value) if nbytes else None)
+        if not nbytes:
+            return Spec(dtype, shape)
+        reach = _reach(value)
+        order = value.stride(), value.is_conj(), value.is_neg()
+        return Spec(dtype, shape, nbytes, (reach, dtype, shape, order), reach=reach)
 
 
 def _spelled_out(tensor: torch.Tensor) -> Bytes:
@@ -107,48 +113,58 @@ def _spelled_out(tensor: torch.Tensor) -> Bytes:
     return array
 
 
+def _next_block(pending: list[torch.Tensor]) -> Bytes | None:
+    """The bytes of the last piece; None where it is empty or was taken apart instead."""
+    piece = pending.pop()
+    if not piece.numel():
+        return None
+    if piece.is_contiguous():
+        piece = piece.reshape(-1)
+    nbytes = piece.numel() * piece.element_size()
+    if nbytes <= BLOCK or piece.numel() == 1:
+        return _spelled_out(piece)
+    rows = piece.shape[0]
+    fit = max(1, BLOCK * rows // nbytes)
+    # A row that is too long itself is taken apart along its own first dimension.
+    pieces = [piece[row : row + fit] for row in range(0, rows, fit)] if fit > 1 else piece.unbind(0)
+    pending.extend(reversed(pieces))  # last in, first out
+    return None
+
+
 def tensor_blocks(tensor: torch.Tensor) -> Iterator[Bytes]:
     """The bytes of a dense tensor in row-major order, as pieces of at most ``BLOCK``.
 
     No second copy of a large tensor is ever made, however it lies in memory.
     """
-    with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
+    # No mode of torch's is on across a yield: whoever stops in the middle would be left with it.
+    with torch._C.DisableTorchFunctionSubclass():
         pending = [tensor.detach()]
-        while pending:
-            piece = pending.pop()
-            if not piece.numel():
-                continue
-            if piece.is_contiguous():
-                piece = piece.reshape(-1)
-            nbytes = piece.numel() * piece.element_size()
-            if nbytes <= BLOCK or piece.numel() == 1:
-                yield _spelled_out(piece)
-                continue
-            rows = piece.shape[0]
-            fit = max(1, BLOCK * rows // nbytes)
-            # A row that is too long itself is taken apart along its own first dimension.
-            pieces = (
-                [piece[row : row + fit] for row in range(0, rows, fit)]
-                if fit > 1
-                else piece.unbind(0)
-            )
-            pending.extend(reversed(pieces))  # last in, first out
+    while pending:
+        with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
+            block = _next_block(pending)
+        if block is not None:
+            yield block
 
 
 class StateDict:
     """A model's ``state_dict()`` as a :class:`StateSource`."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)  # keeps every value, so that no memory is used twice
+        self.values = dict(values)  # keeps every value, so that no memory is used twice
+        self.versions: Any = getattr(values, "_metadata", None)  # of the modules, for their loading
 
     def names(self) -> list[str]:
         """Keys as ``state_dict()`` gives them."""
-        return list(self._values)
+        return list(self.values)
 
     def spec(self, name: str) -> Spec:
         """What a file would say of one value."""
-        return describe_value(self._values[name])
+        return describe_value(self.values[name])
 
     def blocks(self, name: str) -> Iterator[Bytes]:
         """The bytes of one tensor, in order."""
-        return tensor_blocks(self._values[name])
+        return tensor_blocks(self.values[name])
+
+    def value(self, name: str) -> Any:
+        """One value as ``state_dict()`` gave it."""
+        return self.values[name]

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from inspector_app.backend.opening.values import PlainValue
+from inspector_app.backend.formats.values import PlainValue
+from inspector_app.backend.marks import Marks
+from inspector_app.backend.sharing import overlapping_rows
 from inspector_app.backend.tree import Tree
 from inspector_app.protocol.messages import Fact, Totals
 from inspector_app.protocol.sums import SubtreeSums
 from inspector_app.protocol.table import Flag, Int32, Role, RowTable
+from inspector_app.protocol.text import cut, printable
 
 _BADGES = {
     Role.MODULE: "M",
@@ -23,8 +26,20 @@ _BADGES = {
     Role.GROUP: " ",
 }
 _REGISTERED = Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED
+_TRUTHS = (  # keys of tensors, and the flags that they speak of
+    ("requires_grad", int(Flag.REQUIRES_GRAD)),
+    ("persistent", int(Flag.PERSISTENT)),
+)
+_REGISTRATION = (
+    ("optimizer", int(Flag.IN_PARAMETERS)),
+    ("moved", int(Flag.MOVED)),
+    ("saved", int(Flag.SAVED)),
+)
+_TENSOR = int(Flag.TENSOR)
+_OVERLAPS, _SAVED = int(Flag.OVERLAPS), int(Flag.SAVED)
 _NAME_WIDTH = 64  # longer names are cut in the middle
 _VALUE_WIDTH = 24
+_RAILS = 40  # levels that are drawn; deeper ones are named
 
 
 # -- for other programs ----------------------------------------------------------------------------
@@ -56,7 +71,9 @@ def _json_value(value: Any) -> Any:
     return complex.__repr__(value) if plain is complex else plain.__name__
 
 
-def _row(tree: Tree, position: int, paths: list[str], ties: dict[int, list[int]]) -> dict[str, Any]:
+def _row(
+    tree: Tree, position: int, paths: list[str], ties: dict[int, list[int]], marks: Marks
+) -> dict[str, Any]:
     """One row as plain data."""
     table = tree.table
     role = Role(int(table.role[position]))
@@ -65,36 +82,40 @@ def _row(tree: Tree, position: int, paths: list[str], ties: dict[int, list[int]]
         "name": table.name(position),
         "role": role.word,
         "class": table.class_name(position),
+        "marks": marks.of(position),
     }
-    flags = Flag(int(table.flags[position]))
-    if Flag.TENSOR not in flags:
-        if role == Role.ATTRIBUTE and Flag.CONTAINER not in flags and _is_plain(tree, position):
-            row["value"] = _json_value(tree.objects[position])
-        elif isinstance(tree.objects[position], PlainValue):
-            told = tree.objects[position]
-            row["value"] = told.text if told.value is None else _json_value(told.value)
+    flags = int(table.flags[position])
+    if not flags & _TENSOR:
+        value = tree.objects[position]
+        if type(value) is PlainValue:
+            row["value"] = value.text if value.value is None else _json_value(value.value)
+        elif marks.is_module(position):
+            row["training"] = marks.in_train_mode(position)
+        elif role == Role.ATTRIBUTE and _is_plain(value):
+            row["value"] = _json_value(value)
         return row
     shape = table.shape(position)
     row["shape"] = None if shape is None else list(shape)
     row["dtype"] = table.dtype(position)
     row["device"] = table.device(position)
-    row["requires_grad"] = Flag.REQUIRES_GRAD in flags
-    saved = Flag.SAVED in flags
-    row["persistent"] = Flag.PERSISTENT in flags if role == Role.BUFFER else saved
+    row |= {key: bool(flags & flag) for key, flag in _TRUTHS}
+    if role != Role.BUFFER:
+        row["persistent"] = bool(flags & _SAVED)
     row["bytes"] = int(table.bytes[position])
     others = ties.get(int(table.tie[position]), [])
     row["tied"] = [paths[other] for other in others if other != position]
+    row["overlaps"] = []
+    if flags & _OVERLAPS:
+        shares = overlapping_rows(tree, np.asarray([position], np.int32))
+        row["overlaps"] = [paths[other] for other in shares.tolist()]
     if role != Role.TENSOR:
-        row["registration"] = {
-            "optimizer": Flag.IN_PARAMETERS in flags,
-            "moved": Flag.MOVED in flags,
-            "saved": saved,
-        }
+        row["registration"] = {key: bool(flags & flag) for key, flag in _REGISTRATION}
     return row
 
 
-def _is_plain(tree: Tree, position: int) -> bool:
-    return issubclass(type(tree.objects[position]), (int, float, complex, type(None)))
+def _is_plain(value: object) -> bool:
+    """Whether it is a number or None."""
+    return issubclass(type(value), (int, float, complex, type(None)))
 
 
 def summary_json(
@@ -106,7 +127,7 @@ def summary_json(
     out rows further below the root.  A checkpoint's rows are its tensors.
     """
     table = tree.table
-    paths, ties = table.paths, _ties(table)
+    paths, ties, marks = table.paths, _ties(table), Marks(tree, SubtreeSums(table))
     return {
         "target": target,
         "kind": kind,
@@ -118,7 +139,7 @@ def summary_json(
             "bytes": totals.bytes,
         },
         "rows": [
-            _row(tree, position, paths, ties)
+            _row(tree, position, paths, ties, marks)
             for position in _shown(table, depth)
             if table.role[position] != Role.GROUP
         ],
@@ -138,23 +159,6 @@ def bytes_text(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{value:.3g} {unit}"
 
 
-def _printable(text: str) -> str:
-    """A name on one line of a terminal: what does not print is escaped."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-
-
-def _cut(text: str, width: int) -> str:
-    """The text, without its middle where it is too long."""
-    if len(text) <= width:
-        return text
-    half = (width - 1) // 2
-    return f"{text[: width - 1 - half]}…{text[-half:]}"
-
-
 def _branches(table: RowTable, shown: list[int]) -> Iterator[tuple[int, str]]:
     """Rows with the lines that lead to them from their parents."""
     last = np.zeros(len(table), np.bool_)
@@ -171,49 +175,20 @@ def _branches(table: RowTable, shown: list[int]) -> Iterator[tuple[int, str]]:
             yield position, ""
             continue
         del rails[depth - 1 :]
-        yield position, "".join(rails) + ("└─ " if last[position] else "├─ ")
+        lead = "".join(rails) if depth <= _RAILS else f"… level {depth:,} "
+        yield position, lead + ("└─ " if last[position] else "├─ ")
         rails.append("   " if last[position] else "│  ")
 
 
-def _marks(table: RowTable, position: int, sums: SubtreeSums) -> str:
-    """Words for what is special about a row."""
-    flags = Flag(int(table.flags[position]))
-    role = Role(int(table.role[position]))
-    marks: list[str] = []
-    if role == Role.MODULE or Flag.CAN_TRAIN in flags:
-        try:
-            frozen = sums.freeze_state(position)
-        except LookupError:
-            frozen = False
-        if frozen is not False:
-            marks.append("frozen" if frozen else "partly frozen")
-    if Flag.TENSOR in flags:
-        if role == Role.TENSOR and Flag.SAVED not in flags:
-            marks.append("beside the state dict")
-        elif role != Role.TENSOR and not flags & _REGISTERED:
-            marks.append("not registered")
-        elif role == Role.BUFFER and Flag.PERSISTENT not in flags:
-            marks.append("not saved")
-        tie = int(table.tie[position])
-        if tie >= 0:
-            first = int(table.ids[position]) == tie
-            marks.append("tied" if first else f"tied to {table.path(table.position(tie))}")
-        if Flag.LAZY in flags:
-            marks.append("shape not known yet")
-    elif Flag.REFERENCE in flags:
-        marks.append("stands above" if role == Role.MODULE else "shown above")
-    elif Flag.REPEATED in flags:
-        marks.append("shown before")
-    return ", ".join(_cut(_printable(mark), _NAME_WIDTH) for mark in marks)
-
-
-def _cells(tree: Tree, position: int, branch: str, sums: SubtreeSums, title: str) -> list[str]:
+def _cells(
+    tree: Tree, position: int, branch: str, sums: SubtreeSums, marks: Marks, title: str
+) -> list[str]:
     """The columns of one row: tree, class, shape, dtype, count, bytes, marks."""
     table = tree.table
     role = Role(int(table.role[position]))
-    name = _cut(_printable(table.name(position)), _NAME_WIDTH) if position else title
+    name = cut(printable(table.name(position)), _NAME_WIDTH) if position else title
     badge = _BADGES[role].lower() if _hollow(table, position) else _BADGES[role]
-    cells = [f"{branch}{badge} {name}", _printable(table.class_name(position))]
+    cells = [f"{branch}{badge} {name}", printable(table.class_name(position))]
     if table.has(position, Flag.TENSOR):
         shape = table.shape(position)
         sizes = "?" if shape is None else " × ".join(map(str, shape)) or "scalar"
@@ -222,16 +197,17 @@ def _cells(tree: Tree, position: int, branch: str, sums: SubtreeSums, title: str
         dtype = table.dtype(position) or ""
         cells += [sizes, dtype if device == "cpu" else f"{dtype} {device}"]
         cells += [count, bytes_text(int(table.bytes[position]))]
-    elif isinstance(tree.objects[position], PlainValue):
-        text = _printable(tree.objects[position].text)
-        cells += [_cut(text, _VALUE_WIDTH), "", "", ""]
-    elif role == Role.ATTRIBUTE and _is_plain(tree, position):
-        cells += [_cut(str(_json_value(tree.objects[position])), _VALUE_WIDTH), "", "", ""]
+    elif type(tree.objects[position]) is PlainValue:
+        text = printable(tree.objects[position].text)
+        cells += [cut(text, _VALUE_WIDTH), "", "", ""]
+    elif role == Role.ATTRIBUTE and _is_plain(tree.objects[position]):
+        cells += [cut(str(_json_value(tree.objects[position])), _VALUE_WIDTH), "", "", ""]
     else:
         held = sums.bytes(position)
         parameters = sums.parameters(position)
         cells += ["", "", f"{parameters:,}" if parameters else "", bytes_text(held) if held else ""]
-    return [*cells, _marks(table, position, sums)]
+    words = [cut(printable(word), _NAME_WIDTH) for word in marks.told(position)]
+    return [*cells, ", ".join(words)]
 
 
 def _hollow(table: RowTable, position: int) -> bool:
@@ -299,9 +275,10 @@ def summary_text(
     """
     table = tree.table
     sums = SubtreeSums(table)
+    marks = Marks(tree, sums)
     shown = _shown(table, depth)
     rows = [
-        _cells(tree, position, branch, sums, _printable(title))
+        _cells(tree, position, branch, sums, marks, printable(title))
         for position, branch in _branches(table, shown)
     ]
     lines = [*_aligned(rows), ""]
@@ -311,5 +288,5 @@ def summary_text(
         levels = _counted(depth or 0, "level")
         lines.append(f"{_counted(hidden, 'row')} {lie} deeper than {levels}.")
     lines += _total_lines(table, totals, kind)
-    lines += [f"{note.label}: {_printable(note.value)}" for note in notes]
+    lines += [f"{note.label}: {printable(note.value)}" for note in notes]
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from types import MemberDescriptorType
+from types import MemberDescriptorType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
+from inspector_app.backend.kinds import class_name
 from inspector_app.protocol.table import Int32, Int64
 
 _BATCH = 512
@@ -29,9 +30,12 @@ _DTYPE, _DEVICE = _BASE.dtype.__get__, _BASE.device.__get__
 _REQUIRES_GRAD = _BASE.requires_grad.__get__
 _INSTANCE_DICT: Any = Tensor.__dict__["__dict__"].__get__
 _COLUMNS: tuple[type, ...] = (
-    *(np.int32, np.int16, np.int16, np.bool_, np.bool_),
+    *(np.int32, np.int16, np.int16, np.int64),
+    *(np.bool_, np.bool_, np.bool_, np.bool_),
     *(np.int64, np.int64, np.int64),
 )
+_functorch: Any = torch._C._functorch
+_WORK = 10_000  # solutions tried before two interleaved views are taken to overlap
 _storage_address: Callable[[Tensor], int] = torch._C._storage_address  # type: ignore[attr-defined]
 
 
@@ -58,6 +62,8 @@ class TensorFacts:
     count: Int64
     requires_grad: NDArray[np.bool_]
     lazy: NDArray[np.bool_]
+    meta: NDArray[np.bool_]  # has no data, whatever device it speaks of
+    unusual: NDArray[np.bool_]  # not laid out in strides
     space: Int64
     start: Int64
     bytes: Int64
@@ -70,7 +76,7 @@ def _guarded(read: Callable[[Any], Any], value: Any, otherwise: Any = None) -> A
     """What ``read`` returns of ``value``, or ``otherwise`` where the tensor refuses it."""
     try:
         return read(value)
-    except Exception:  # noqa: BLE001 - torch raises a different class for every kind of tensor
+    except (Exception, SystemExit):  # noqa: BLE001 - a subclass may raise anything at all
         return otherwise
 
 
@@ -105,16 +111,16 @@ def _sparse_parts(tensor: Tensor) -> list[Tensor]:
     return [part for part in parts if part is not None]
 
 
-def _wrapped(tensor: Tensor) -> list[Tensor]:
-    """The tensors that a subclass without memory of its own holds, read past its properties."""
+def wrapped_tensors(tensor: Tensor) -> list[tuple[str, Tensor]]:
+    """Names and tensors that a subclass without memory of its own holds, past its properties."""
     held = dict(_guarded(_INSTANCE_DICT, tensor, {}))
     for cls in type(tensor).__mro__:
         for name, member in tuple(cls.__dict__.items()):
             if isinstance(member, MemberDescriptorType):  # of __slots__
                 held[name] = _guarded(member.__get__, tensor)
     return [
-        part
-        for part in held.values()
+        (str(name), part)
+        for name, part in held.items()
         if issubclass(type(part), Tensor) and part is not tensor and not is_lazy(part)
     ]
 
@@ -158,7 +164,7 @@ def memory_of(tensor: Tensor, number: Callable[[torch.device], int], depth: int 
             return Memory(*found)
     parts = _sparse_parts(tensor)
     if not parts and type(tensor) not in _PLAIN and depth:
-        parts = _wrapped(tensor)
+        parts = [part for _, part in wrapped_tensors(tensor)]
     held = [memory_of(part, number, depth - 1) for part in parts]
     if len(held) == 1:
         return held[0]  # a wrapper around one tensor shares that tensor's memory
@@ -167,6 +173,75 @@ def memory_of(tensor: Tensor, number: Callable[[torch.device], int], depth: int 
     if _guarded(lambda t: _BASE.untyped_storage(t).nbytes(), tensor) == 0:
         return alone  # its memory was given back for the time being
     return alone._replace(bytes=_guarded(_BASE.nbytes.__get__, tensor, 0))
+
+
+def _has_no_data(tensor: Tensor) -> bool:
+    """Whether there are no values behind a tensor; fake tensors speak of other devices."""
+    storage = _guarded(_BASE.untyped_storage, tensor)
+    return storage is not None and storage.device.type == "meta"
+
+
+def layout_of(tensor: Tensor) -> str:
+    """How the elements lie in memory: "strided", "sparse_csr", "nested", "jagged", "mkldnn"."""
+    layout = str(_guarded(_BASE.layout.__get__, tensor, torch.strided))
+    if layout == "torch.strided" and _guarded(_BASE.is_nested.__get__, tensor, False):
+        return "nested"
+    return layout.removeprefix("torch.").lstrip("_")
+
+
+def defines(cls: type, method: str) -> bool:
+    """Whether a subclass of Tensor, or one between it and torch's own, defines a method."""
+    plain = {*_PLAIN, _BASE, object}
+    return any(method in base.__dict__ for base in cls.__mro__ if base not in plain)
+
+
+def why_wrapped(tensor: Tensor) -> str:
+    """What kind of tensor has no values of its own; "" where it has."""
+    if _guarded(_functorch.is_functorch_wrapped_tensor, tensor, False):
+        return "a wrapper of torch.func"
+    cls = type(tensor)
+    if defines(cls, "__torch_dispatch__"):
+        return f"a {class_name(cls)}, which wraps other tensors"
+    return ""
+
+
+def without_subclass(tensor: Tensor) -> Tensor:
+    """The same memory as a tensor of torch's own class, for one that :func:`why_wrapped` passes."""
+    with torch._C.DisableTorchFunction():
+        plain: Tensor = _BASE.detach(tensor)
+    return plain
+
+
+def _as_array(tensor: Tensor) -> NDArray[np.void]:
+    """An array at the tensor's place, for numpy to reason about; its values are never read."""
+    size = tensor.element_size()
+    # What has no data lies at an offset in its storage; no array may lie at 0.
+    address = 1 + tensor.storage_offset() * size if tensor.is_meta else tensor.data_ptr()
+    if not address:
+        raise RuntimeError("a tensor without memory of its own")
+    interface = {
+        "version": 3,
+        "typestr": f"|V{size}",
+        "shape": tuple(tensor.shape),
+        "strides": tuple(step * size for step in tensor.stride()),
+        "data": (address, True),
+    }
+    return np.asarray(SimpleNamespace(__array_interface__=interface))
+
+
+def share_a_byte(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors whose ranges overlap have a byte of an element in common.
+
+    True where that cannot be told.
+    """
+    shares: Any = np.shares_memory
+    with torch._C.DisableTorchFunctionSubclass():
+        try:
+            if first.is_contiguous() and second.is_contiguous():
+                return True
+            return bool(shares(_as_array(first), _as_array(second), max_work=_WORK))
+        except Exception:  # noqa: BLE001 - torch raises a different class for every kind of tensor
+            return True
 
 
 class _Numbers(dict[Any, int]):
@@ -223,22 +298,32 @@ class _Reader:
         elements, itemsizes = self.elements(), self.itemsizes()
         if not elements[shape].all():
             return None
-        size = elements[shape] * itemsizes[dtype]
-        return shape, dtype, device, gradients, np.zeros(count, np.bool_), space, start, size
+        number = elements[shape]
+        no = np.zeros(count, np.bool_)
+        meta = np.full(count, _DEVICE(batch[0]).type == "meta")
+        kind = shape, dtype, device, number, gradients, no, meta, no
+        return *kind, space, start, number * itemsizes[dtype]
 
     def _slow(self, tensor: Tensor) -> tuple[Any, ...]:
         """One row of the columns, of any tensor."""
         shape = shape_of(tensor)
         dtype = _guarded(_DTYPE, tensor)
         device = _guarded(_DEVICE, tensor)
-        memory = memory_of(tensor, self.devices.__getitem__)
+        lazy = is_lazy(tensor)
+        if shape is None:
+            count = 0 if lazy else _guarded(_BASE.numel, tensor, 0)
+        else:
+            count = math.prod(shape)
         return (
             -1 if shape is None else self.shapes[shape],
             -1 if dtype is None else self.dtypes[dtype],
             -1 if device is None else self.devices[device],
+            count if type(count) is int else 0,  # symbolic
             bool(_guarded(_REQUIRES_GRAD, tensor, False)),
-            is_lazy(tensor),
-            *memory,
+            lazy,
+            (device is not None and device.type == "meta") or _has_no_data(tensor),
+            layout_of(tensor) != "strided",
+            *memory_of(tensor, self.devices.__getitem__),
         )
 
     def elements(self) -> Int64:
@@ -259,14 +344,16 @@ def tensor_facts(tensors: Sequence[Tensor]) -> TensorFacts:
         ]
     empty: tuple[NDArray[Any], ...] = tuple(np.empty(0, kind) for kind in _COLUMNS)
     columns = [np.concatenate(parts) for parts in zip(empty, *read, strict=True)]
-    shape, dtype, device, gradients, lazy, space, start_at, size = columns
+    shape, dtype, device, count, gradients, lazy, meta, unusual, space, start_at, size = columns
     return TensorFacts(
         shape_index=shape,
         dtype_index=dtype,
         device_index=device,
-        count=reader.elements()[shape],
+        count=count,
         requires_grad=gradients,
         lazy=lazy,
+        meta=meta,
+        unusual=unusual,
         space=space,
         start=start_at,
         bytes=size,

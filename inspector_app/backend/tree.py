@@ -8,6 +8,8 @@ registered parameter is seen by the optimizer as well.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +20,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from inspector_app.backend.collecting import without_collection
-from inspector_app.backend.tensors import TensorFacts, tensor_facts
+from inspector_app.backend.computed import computed_by, originals_of
+from inspector_app.backend.kinds import class_name
+from inspector_app.backend.module_flags import LOOKED_AT, module_flags
+from inspector_app.backend.quantization import QUANTIZED_DTYPES
+from inspector_app.backend.ranges import Places, distinct_bytes
+from inspector_app.backend.tensors import TensorFacts, share_a_byte, tensor_facts
 from inspector_app.backend.walking import CLASS_SHIFT, ROLE_SHIFT, walk
+from inspector_app.protocol.changes import RowsChange, change_of_rows
 from inspector_app.protocol.messages import Totals
 from inspector_app.protocol.table import (
     Flag,
@@ -31,7 +39,10 @@ from inspector_app.protocol.table import (
     subtree_ends,
 )
 
-_REGISTRATION = Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED
+# What is true of an object is true of each of its rows.
+_OF_OBJECTS = Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED | Flag.PARAMETRIZED
+# A module may hold quantized tensors besides packed ones: that does not change by an edit.
+_REREAD = np.uint32(LOOKED_AT & ~Flag.QUANTIZED)
 
 
 @dataclass(frozen=True)
@@ -54,26 +65,6 @@ class Tree:
         return self.objects[self.table.position(row_id)]
 
 
-def _groups(positions: Int64, space: Int64, start: Int64, size: Int64) -> list[list[int]]:
-    """Positions of tensors that occupy exactly the same bytes, in order, two or more each."""
-    # Most models have no ties: one sort of a mix of the three keys tells.
-    mixed = (space * np.int64(-7046029254386353131) + start) * np.int64(31) + size
-    _, inverse, counts = np.unique(mixed, return_inverse=True, return_counts=True)
-    groups: dict[tuple[int, int, int], list[int]] = {}
-    for index in np.flatnonzero(counts[inverse] > 1).tolist():
-        key = (int(space[index]), int(start[index]), int(size[index]))
-        groups.setdefault(key, []).append(int(positions[index]))
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def tied(positions: Int64, space: Int64, start: Int64, size: Int64, ids: Int32) -> Int32:
-    """The ``tie`` column of rows of which those at ``positions`` occupy bytes (all columns)."""
-    tie = np.full(len(ids), -1, np.int32)
-    for group in _groups(positions, space[positions], start[positions], size[positions]):
-        tie[group] = ids[group[0]]
-    return tie
-
-
 def _tie(
     groups: list[list[int]], objects: list[Any], flags: NDArray[np.uint32], ids: Int32
 ) -> Int32:
@@ -86,7 +77,7 @@ def _tie(
             same.setdefault(id(objects[position]), []).append(position)
         for rows in same.values():
             if len(rows) > 1:
-                flags[rows] |= np.bitwise_or.reduce(flags[rows]) & np.uint32(_REGISTRATION)
+                flags[rows] |= np.bitwise_or.reduce(flags[rows]) & np.uint32(_OF_OBJECTS)
                 flags[rows[1:]] |= np.uint32(Flag.REPEATED)
     return tie
 
@@ -133,25 +124,30 @@ def _tensor_flags(
 ) -> None:
     """Add what is known of the tensors at positions ``at`` to their flags."""
     able = np.asarray([d.is_floating_point or d.is_complex for d in facts.dtypes] + [False])
-    meta = np.asarray([device.type == "meta" for device in facts.devices] + [False])
+    quantized = np.asarray([d in QUANTIZED_DTYPES for d in facts.dtypes] + [False])
     can_train = able[facts.dtype_index] & (role[at] == Role.PARAMETER)
     for flag, holds in (
         (Flag.REQUIRES_GRAD, facts.requires_grad),
         (Flag.LAZY, facts.lazy),
-        (Flag.META, meta[facts.device_index]),
+        (Flag.META, facts.meta),
+        (Flag.UNUSUAL, facts.unusual),
+        (Flag.QUANTIZED, quantized[facts.dtype_index]),
         (Flag.CAN_TRAIN, can_train),
     ):
         flags[at] |= np.where(holds, np.uint32(flag), np.uint32(0))
 
 
-def _safe_names(names: list[Any]) -> list[str]:
-    """Names as they are; a key that somebody made of another type by its text."""
-    if set(map(type, names)) == {str}:
-        return names
-    return [
-        str.__str__(name) if issubclass(type(name), str) else f"<{type(name).__name__}>"
-        for name in names
-    ]
+def _packed_names(names: list[Any]) -> tuple[NDArray[np.uint8], Int32]:
+    """Names as they are; a key that somebody made of another type by that type."""
+    try:
+        return pack_names(names)
+    except TypeError:
+        return pack_names(
+            [
+                name if issubclass(type(name), str) else f"<{class_name(type(name))}>"
+                for name in names
+            ]
+        )
 
 
 def build_tree(root: nn.Module, previous: Tree | None = None) -> Tree:
@@ -163,7 +159,7 @@ def build_tree(root: nn.Module, previous: Tree | None = None) -> Tree:
     with without_collection(), torch._C.DisableTorchFunctionSubclass():
         rows = walk(root)
         count = len(rows.names)
-        codes = np.asarray(rows.codes, np.int64)
+        codes = np.fromiter(rows.codes, np.int64, count)
         role = ((codes >> ROLE_SHIFT) & 0xFF).astype(np.uint8)
         flags = (codes & 0xFFFFFFFF).astype(np.uint32)
         at = np.flatnonzero(flags & Flag.TENSOR)
@@ -175,8 +171,8 @@ def build_tree(root: nn.Module, previous: Tree | None = None) -> Tree:
             whole[at] = values
             return whole
 
-        parent = np.asarray(rows.parents, np.int32)
-        name_bytes, name_offsets = pack_names(_safe_names(rows.names))
+        parent = np.fromiter(rows.parents, np.int32, count)
+        name_bytes, name_offsets = _packed_names(rows.names)
         table = RowTable(
             ids=np.arange(count, dtype=np.int32),
             parent=parent,
@@ -198,8 +194,12 @@ def build_tree(root: nn.Module, previous: Tree | None = None) -> Tree:
             devices=[str(device) for device in facts.devices],
         )
         ids, next_id = _ids(table, previous)
-        groups = _groups(at, facts.space, facts.start, facts.bytes)
+        _mark_modules(rows.special, rows.objects, table, flags)
+        places = Places(facts.space, facts.start, facts.bytes)
+        groups = [at[group].tolist() for group in places.same()]
         tie = _tie(groups, rows.objects, flags, ids)
+        overlapping = places.overlapping(lambda a, b: _meet(rows.objects, at[a], at[b]))
+        flags[at[overlapping]] |= np.uint32(Flag.OVERLAPS)
         _mark_in_model(rows.unregistered, rows.objects, flags)
     return Tree(
         table=msgspec.structs.replace(table, ids=ids, tie=tie, flags=flags),
@@ -207,6 +207,73 @@ def build_tree(root: nn.Module, previous: Tree | None = None) -> Tree:
         space=column(facts.space, 0),
         start=column(facts.start, 0),
         next_id=next_id,
+    )
+
+
+def _meet(objects: list[Any], some: Int64, others: Int64) -> bool:
+    """Whether a tensor of one range shares a byte with one of another that overlaps it."""
+    some_tensors = {id(objects[p]): objects[p] for p in some.tolist()}
+    other_tensors = {id(objects[p]): objects[p] for p in others.tolist()}
+    return any(
+        share_a_byte(one, other)
+        for one in some_tensors.values()
+        for other in other_tensors.values()
+    )
+
+
+def _mark_modules(
+    special: list[int], objects: list[Any], table: RowTable, flags: NDArray[np.uint32]
+) -> None:
+    """Flags of modules that are not like most, and of the tensors that they compute and hold."""
+    for position in special:
+        module = objects[position]
+        own = module_flags(module)
+        flags[position] |= np.uint32(own)
+        if own & Flag.PARAMETRIZED:
+            names = set(originals_of(module))
+            for computed in computed_by(module):
+                names |= {computed.name, *computed.sources}
+            for row in _tensors_of(table, position):
+                if table.name(row) in names:
+                    flags[row] |= np.uint32(Flag.PARAMETRIZED)
+    quantized = np.flatnonzero((flags & Flag.QUANTIZED) != 0)
+    owners = table.parent[quantized[(flags[quantized] & Flag.TENSOR) != 0]]
+    owners = owners[(flags[owners] & Flag.CONTAINER) == 0]
+    flags[owners] |= np.uint32(Flag.QUANTIZED)
+
+
+def _tensors_of(table: RowTable, position: int) -> Iterator[int]:
+    """Positions of the tensors that a module holds itself."""
+    row, end = position + 1, int(table.end[position])
+    while row < end:
+        if table.flags[row] & Flag.TENSOR:
+            yield row
+        row = int(table.end[row])
+
+
+def refreshed(tree: Tree, positions: Int32) -> tuple[Tree, RowsChange]:
+    """The tree with what edits set of these rows read again, and what that changed.
+
+    That is ``requires_grad`` of tensors, and what :func:`module_flags` tells of modules.
+    """
+    table = tree.table
+    is_tensor = (table.flags[positions] & Flag.TENSOR) != 0
+    rows = positions[is_tensor]
+    with torch._C.DisableTorchFunctionSubclass():
+        trains = [tree.objects[row].requires_grad for row in rows.tolist()]
+    flags = table.flags.copy()
+    bit = np.uint32(Flag.REQUIRES_GRAD)
+    flags[rows] = np.where(np.asarray(trains, np.bool_), flags[rows] | bit, flags[rows] & ~bit)
+    for row in positions[~is_tensor].tolist():
+        if issubclass(type(tree.objects[row]), nn.Module):
+            flags[row] = (flags[row] & ~_REREAD) | np.uint32(module_flags(tree.objects[row]))
+    new = msgspec.structs.replace(table, flags=flags)
+    for name in ("paths", "depth", "_names", "_position_by_id"):  # these do not depend on it
+        if name in vars(table):
+            vars(new)[name] = vars(table)[name]
+    return (
+        dataclasses.replace(tree, table=new),
+        change_of_rows(new, positions[flags[positions] != table.flags[positions]]),
     )
 
 
@@ -218,27 +285,6 @@ def _mark_in_model(unregistered: list[int], objects: list[Any], flags: NDArray[n
     for position in unregistered:
         if id(objects[position]) in registered:
             flags[position] |= np.uint32(Flag.IN_MODEL)
-
-
-def _distinct_bytes(space: Int64, start: Int64, size: Int64) -> int:
-    """Bytes that some ranges cover, each counted once."""
-    order = np.lexsort((start, space))
-    space, start, size = space[order], start[order], size[order]
-    end = start + size
-    overlap = np.flatnonzero((space[1:] == space[:-1]) & (start[1:] < end[:-1]))
-    if not len(overlap):
-        return int(size.sum())
-    shared = np.isin(space, np.unique(space[overlap]))
-    total = int(size[~shared].sum())
-    current, reach = None, 0
-    for place, first, last in zip(
-        space[shared].tolist(), start[shared].tolist(), end[shared].tolist(), strict=True
-    ):
-        if place != current:
-            current, reach = place, first
-        total += max(0, last - max(first, reach))
-        reach = max(reach, last)
-    return total
 
 
 def totals(tree: Tree) -> Totals:
@@ -269,5 +315,5 @@ def totals(tree: Tree) -> Totals:
         parameters=elements(parameter),
         trainable=elements(parameter & trains),
         buffers=elements(buffer),
-        bytes=_distinct_bytes(tree.space[stored], tree.start[stored], table.bytes[stored]),
+        bytes=distinct_bytes(tree.space[stored], tree.start[stored], table.bytes[stored]),
     )

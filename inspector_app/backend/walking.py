@@ -24,6 +24,7 @@ from inspector_app.backend.kinds import (
     TENSOR,
     Kinds,
     class_name,
+    computes_or_packs,
     is_of_torch,
 )
 from inspector_app.protocol.table import Flag, Role
@@ -48,6 +49,21 @@ _REPEATED = int(Flag.REPEATED)
 _REFERENCE = int(Flag.REFERENCE)
 _CONTAINER = int(Flag.CONTAINER)
 _IN_MODEL = int(Flag.IN_MODEL)
+_TRAINING = int(Flag.TRAINING)
+
+#: The dictionaries of a module that hold its hooks.
+HOOKS = (
+    "_forward_pre_hooks",
+    "_forward_hooks",
+    "_backward_pre_hooks",
+    "_backward_hooks",
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
+_REGISTERED = ("_parameters", "_buffers", "_modules")
+_ALWAYS_THERE = frozenset(("training", *_REGISTERED, *HOOKS))  # in a module that is made in full
 
 #: The instance dictionary of a module, whatever its class overrides.
 instance_dict: Any = nn.Module.__dict__["__dict__"].__get__
@@ -78,26 +94,39 @@ class Walk:
     codes: list[int] = field(default_factory=list)  # class index | role | flags
     classes: list[str] = field(default_factory=list)
     unregistered: list[int] = field(default_factory=list)  # module rows outside of the model
+    special: list[int] = field(default_factory=list)  # module rows whose flags ask for a look
 
 
 class _ModuleClass:
     """What the walk knows of a class of modules."""
 
-    __slots__ = ("boring", "code", "extras", "is_users", "keys")
+    __slots__ = (
+        "boring",
+        "code",
+        "code_in_training",
+        "extras",
+        "is_special",
+        "is_users",
+        "is_usual",
+        "keys",
+    )
 
-    def __init__(self, code: int, is_users: bool, boring: set[type]) -> None:
+    def __init__(self, code: int, cls: type, is_users: bool, boring: set[type]) -> None:
         self.code = code
+        self.code_in_training = code | _TRAINING
+        self.is_special = computes_or_packs(cls)
         self.is_users = is_users
         self.boring = boring  # types of attributes that are no rows
         # Of the instance met last: most have the same attributes as the one before.
-        self.keys: frozenset[str] = frozenset()
+        self.keys: list[str] = []
         self.extras: tuple[str, ...] = ()  # keys that are not STANDARD, in order
+        self.is_usual = False  # has hooks and a training flag where every module has them
 
-    def learn(self, own: dict[str, Any]) -> None:
-        """Remember the attributes of an instance."""
-        keys = tuple(own)
-        self.keys = frozenset(keys)
+    def learn(self, keys: list[str]) -> None:
+        """Remember the names of an instance's attributes."""
+        self.keys = keys
         self.extras = tuple(key for key in keys if key not in STANDARD)
+        self.is_usual = not self.is_special and _ALWAYS_THERE.issubset(keys)
 
 
 class _Types:
@@ -124,7 +153,8 @@ class _Types:
         kind = self.kinds[cls]
         if kind == MODULE and cls not in self.modules:
             is_users = not is_of_torch(cls)
-            self.modules[cls] = _ModuleClass(self.code(cls), is_users, self._boring[is_users])
+            boring = self._boring[is_users]
+            self.modules[cls] = _ModuleClass(self.code(cls), cls, is_users, boring)
         elif kind == TENSOR and cls not in self.tensors:
             self.tensors[cls] = self.code(cls)
         elif kind <= NUMBER:
@@ -138,9 +168,7 @@ def _registered(module: nn.Module, own: dict[str, Any]) -> tuple[dict[Any, Any],
     """Parameters, buffers and modules of a module where they are not three plain dicts."""
     traced = own.get("_actual_script_module")
     source = instance_dict(traced) if issubclass(type(traced), nn.Module) else own
-    return tuple(
-        dict(items_of(source.get(held))) for held in ("_parameters", "_buffers", "_modules")
-    )
+    return tuple(dict(items_of(source.get(held))) for held in _REGISTERED)
 
 
 def walk(root: nn.Module) -> Walk:
@@ -153,6 +181,7 @@ def walk(root: nn.Module) -> Walk:
     names, objects, parents, codes = rows.names, rows.objects, rows.parents, rows.codes
     add_name, add_object = names.append, objects.append
     add_parent, add_code = parents.append, codes.append
+    add_special = rows.special.append
     types = _Types(rows.classes)
     containers = Containers(types.kinds)
     module_class, tensor_code = types.modules.get, types.tensors.get
@@ -219,17 +248,38 @@ def walk(root: nn.Module) -> Walk:
                 again = met_again(value, parent, in_model)
             else:
                 seen[identity] = in_model
+            own = instance_dict(value)
+            keys = [*own]
+            if keys != known.keys:  # as a list: as sets they would take longer to compare
+                known.learn(keys)
+            row = code | again
+            if known.is_usual:
+                row |= known.code_in_training if own["training"] is True else known.code
+                parameters, buffers = own["_parameters"], own["_buffers"]
+                modules = own["_modules"]
+                if (
+                    own["_forward_pre_hooks"]
+                    or own["_forward_hooks"]
+                    or own["_backward_pre_hooks"]
+                    or own["_backward_hooks"]
+                    or own["_state_dict_hooks"]
+                    or own["_state_dict_pre_hooks"]
+                    or own["_load_state_dict_pre_hooks"]
+                    or own["_load_state_dict_post_hooks"]
+                ):
+                    add_special(position)
+            else:
+                row |= known.code
+                parameters, buffers, modules = map(own.get, _REGISTERED)
+                add_special(position)
             add_name(name)
             add_object(value)
             add_parent(parent)
-            add_code(code | known.code | again)
+            add_code(row)
             if not in_model:
                 rows.unregistered.append(position)
             if again & _REFERENCE:
                 continue
-            own = instance_dict(value)
-            parameters, buffers = own.get("_parameters"), own.get("_buffers")
-            modules = own.get("_modules")
             if not type(parameters) is type(buffers) is type(modules) is dict:
                 parameters, buffers, modules = _registered(value, own)
             if again:
@@ -269,8 +319,6 @@ def walk(root: nn.Module) -> Walk:
 
             # Registered modules come first, then plain attributes, so that what is registered
             # shows before its aliases.
-            if own.keys() != known.keys:
-                known.learn(own)
             attributes = []
             boring = known.boring
             for name in known.extras:

@@ -70,12 +70,12 @@ def computes_or_keeps(owner: nn.Module) -> bool:
     :func:`padding_row` need not be asked about its parameters.
     """
     kinds = (ParametrizationList, nn.Embedding, nn.EmbeddingBag)
-    return isinstance(owner, kinds) or bool(_pre_hooks(owner))
+    return issubclass(type(owner), kinds) or bool(_pre_hooks(owner))
 
 
 def padding_row(owner: nn.Module, name: str) -> int | None:
     """The row of an embedding that stands for padding and must not be filled."""
-    if name == "weight" and isinstance(owner, nn.Embedding | nn.EmbeddingBag):
+    if name == "weight" and issubclass(type(owner), nn.Embedding | nn.EmbeddingBag):
         padding: int | None = instance_dict(owner).get("padding_idx")
         return padding
     return None
@@ -83,7 +83,7 @@ def padding_row(owner: nn.Module, name: str) -> int | None:
 
 def factor_of_a_weight(owner: nn.Module, name: str) -> str | None:
     """Why writing the parameter ``name`` of ``owner`` does not set the weight computed from it."""
-    if isinstance(owner, ParametrizationList) and name.startswith("original"):
+    if issubclass(type(owner), ParametrizationList) and name.startswith("original"):
         return "parametrized: the weight is computed from it; remove the parametrization first"
     for hook in _pre_hooks(owner):
         if isinstance(hook, WeightNorm) and name in (f"{hook.name}_g", f"{hook.name}_v"):

@@ -25,18 +25,34 @@ from widgets.icons import set_icon_folder
 from widgets.theme import ThemeManager, install_fonts
 
 
-def run(target: str | None, arguments: dict[str, Any], device: str = "cpu", seed: int = 0) -> int:
-    """Show the window, open ``target`` where one is given, and return the exit code."""
+def run(
+    target: str | None,
+    arguments: dict[str, Any],
+    device: str = "cpu",
+    seed: int = 0,
+    state: str = "",
+    trusted: bool = False,
+) -> int:
+    """Show the window, open ``target`` where one is given, and return the exit code.
+
+    ``state`` is a checkpoint that is laid on the target; ``trusted`` unpickles it.
+    """
     application = make_application()
     settings = Settings()
     themes = ThemeManager(application, settings.theme)  # type: ignore[arg-type]
     window = MainWindow(ClientSession(), settings, themes)
     with told_of_errors(window), ended_by_interrupt(window):
         if target is not None:
-            after_first_paint(window, lambda: window.open(target, arguments, device, seed))
+            opening = window.opening
+            after_first_paint(
+                window, lambda: opening.open(target, arguments, device, seed, state, trusted)
+            )
         after_first_paint(window, import_plotting)
         window.show()
         return application.exec()
+
+
+_TYPING = 1000  # milliseconds between letters of one name that is looked for in a list
 
 
 def make_application() -> QApplication:
@@ -47,6 +63,7 @@ def make_application() -> QApplication:
     application.setApplicationDisplayName("")  # the window's title says it already
     application.setApplicationVersion(__version__)
     application.setDesktopFileName("inspector-app")
+    application.setKeyboardInputInterval(_TYPING)
     install_fonts(asset_folder("fonts"))
     set_icon_folder(asset_folder("icons"))
     return application
@@ -100,7 +117,7 @@ def told_of_errors(window: MainWindow) -> Iterator[None]:
 
 @contextmanager
 def ended_by_interrupt(window: MainWindow) -> Iterator[None]:
-    """Ctrl+C in the terminal and a polite kill close the window as a click would.
+    """Ctrl+C in the terminal and a polite kill close the window, without a question.
 
     Python runs a signal's handler only between its own instructions, and while Qt waits there are
     none: a byte written by the signal itself wakes Qt up.
@@ -111,7 +128,7 @@ def ended_by_interrupt(window: MainWindow) -> Iterator[None]:
     notifier = QSocketNotifier(reader.fileno(), QSocketNotifier.Type.Read)
     notifier.activated.connect(lambda: reader.recv(64))
     signals = (signal.SIGINT, signal.SIGTERM)
-    former = {number: signal.signal(number, lambda *_: window.close()) for number in signals}
+    former = {number: signal.signal(number, lambda *_: window.close_now()) for number in signals}
     waking = signal.set_wakeup_fd(writer.fileno())
     try:
         yield

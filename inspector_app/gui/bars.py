@@ -18,8 +18,9 @@ def fill_menu_bar(
     registry: CommandRegistry,
     samples: list[str],
     open_sample: Callable[[str], None],
+    recent: QMenu,
 ) -> None:
-    """All menus, with the samples below File and the themes below View."""
+    """All menus, with samples and recent targets below File, the themes below View."""
     menus = dict(zip(MENUS, registry.menu_bar(window.menuBar(), {**MENUS}), strict=True))
     file_menu, view_menu = menus["&File"], menus["&View"]
     sample_menu = QMenu("Open &sample", window)
@@ -29,7 +30,9 @@ def fill_menu_bar(
         action = sample_menu.addAction(name)
         action.setObjectName(f"sample.{name}")
         action.triggered.connect(lambda _=False, name=name: open_sample(name))
-    file_menu.insertMenu(file_menu.actions()[1], sample_menu)
+    second = file_menu.actions()[1]
+    file_menu.insertMenu(second, recent)
+    file_menu.insertMenu(second, sample_menu)
     theme_menu = registry.menu("&Theme", [command.id for command in THEMES.values()], window)
     theme_menu.setIcon(icon("contrast"))
     view_menu.addMenu(theme_menu)

@@ -4,60 +4,60 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from inspector_app.gui.commands import SEPARATOR, Command
+from inspector_app.gui.commands import SEPARATOR, Command, Entry
+from inspector_app.gui.edit_commands import EDITING, EDITING_MENU, edit_reasons
+from inspector_app.gui.tree_commands import (
+    COLUMNS_MENU,
+    COPY_MENU,
+    COPYING,
+    FILTER_HELP,
+    FINDING,
+    SORT_MENU,
+    tree_reasons,
+)
 from widgets.theme import CHOICES
 
 COMMANDS = (
     Command("file.open", "&Open…", "open", "Ctrl+O", "Open a model or a checkpoint."),
     Command(
+        "file.load_state",
+        "&Load state…",
+        "import",
+        "Ctrl+L",
+        "Compare a checkpoint with the open model and lay its values on.",
+    ),
+    Command(
+        "file.trust",
+        "&Trust and load…",
+        "trust",
+        "",
+        "Unpickle the open file as Python does, after a look at what that would run.",
+    ),
+    Command(
         "file.export",
         "&Export state_dict…",
         "export",
         "Ctrl+E",
-        "Write a safetensors file, read it back and compare it bit by bit.",
+        "Write a checkpoint, read it back and compare it bit by bit.",
     ),
     Command(
         "file.verify",
-        "&Verify a file…",
+        "&Verify files…",
         "verify",
         "Ctrl+Shift+V",
-        "Check a file against the hash it records and against the open model.",
+        "Check files against the hashes they record and against the open model.",
     ),
     Command("file.quit", "&Quit", "quit", "Ctrl+Q", "Close the window and end its process."),
-    Command("edit.undo", "&Undo", "undo", "Ctrl+Z", "Take back the newest edit."),
-    Command("edit.redo", "&Redo", "redo", "Ctrl+Shift+Z; Ctrl+Y", "Carry out an edit again."),
+    *EDITING,
+    *COPYING,
     Command(
-        "edit.freeze", "&Freeze", "freeze", "F", "Stop training the rows selected and all below."
+        "edit.copy_script",
+        "Cop&y as Python",
+        "code",
+        "Ctrl+Alt+C",
+        "Copy the edits as a script in plain torch that does the same.",
     ),
-    Command(
-        "edit.unfreeze",
-        "Unf&reeze",
-        "unfreeze",
-        "Shift+F",
-        "Train the rows selected and all below.",
-    ),
-    Command(
-        "edit.freeze_pattern",
-        "Freeze by &pattern…",
-        "filter",
-        "Ctrl+Shift+F",
-        "Freeze or unfreeze all rows whose path matches.",
-    ),
-    Command(
-        "edit.initialize",
-        "&Initialise…",
-        "initialize",
-        "I",
-        "Write new values into the parameters of the selected rows.",
-    ),
-    Command(
-        "edit.copy_path",
-        "&Copy path",
-        "copy",
-        "Ctrl+Shift+C",
-        "Copy the paths of the rows selected.",
-    ),
-    Command("edit.find", "Fi&nd", "search", "Ctrl+F", "Filter the tree by path."),
+    *FINDING,
     Command("model.watch", "&Watch", "watch", "W", "Draw what the selected modules put out."),
     Command(
         "model.watch_leaves",
@@ -92,6 +92,7 @@ COMMANDS = (
     Command("view.collapse", "&Collapse below", "collapse", "Ctrl+Left", "Close all rows below."),
     Command("view.live", "&Live panel", "live", "", "Show or hide the live panel.", checkable=True),
     Command("view.history", "&History", "history", "", "Show or hide the edits.", checkable=True),
+    FILTER_HELP,
     Command("help.shortcuts", "&Keyboard shortcuts", "keyboard", "F1", "List all keys."),
     Command("help.about", "&About Model Inspector", "info", "", "Tell what this program is."),
 )
@@ -109,19 +110,25 @@ THEMES = {
     for choice in CHOICES
 }
 
-MENUS: dict[str, tuple[str, ...]] = {
-    "&File": ("file.open", SEPARATOR, "file.export", "file.verify", SEPARATOR, "file.quit"),
+MENUS: dict[str, tuple[Entry, ...]] = {
+    "&File": (
+        "file.open",
+        SEPARATOR,
+        "file.load_state",
+        "file.trust",
+        SEPARATOR,
+        "file.export",
+        "file.verify",
+        SEPARATOR,
+        "file.quit",
+    ),
     "&Edit": (
-        "edit.undo",
-        "edit.redo",
+        *EDITING_MENU,
         SEPARATOR,
-        "edit.freeze",
-        "edit.unfreeze",
-        "edit.freeze_pattern",
-        "edit.initialize",
+        COPY_MENU,
+        "edit.copy_script",
         SEPARATOR,
-        "edit.copy_path",
-        "edit.find",
+        *(command.id for command in FINDING),
     ),
     "&Model": (
         "model.watch",
@@ -137,8 +144,18 @@ MENUS: dict[str, tuple[str, ...]] = {
         "model.restart",
         "model.output",
     ),
-    "&View": ("view.expand", "view.collapse", SEPARATOR, "view.live", "view.history", SEPARATOR),
-    "&Help": ("help.shortcuts", "help.about"),
+    "&View": (
+        "view.expand",
+        "view.collapse",
+        SEPARATOR,
+        COLUMNS_MENU,
+        SORT_MENU,
+        SEPARATOR,
+        "view.live",
+        "view.history",
+        SEPARATOR,
+    ),
+    "&Help": ("help.filter", "help.shortcuts", "help.about"),
 }
 TOOLBAR = (
     "file.open",
@@ -168,13 +185,16 @@ CONTEXT = (
     "edit.unfreeze",
     "edit.initialize",
     SEPARATOR,
+    "edit.hold",
+    "edit.release",
+    SEPARATOR,
     "model.watch",
     "model.watch_leaves",
     "model.unwatch",
     SEPARATOR,
     "file.export",
     SEPARATOR,
-    "edit.copy_path",
+    COPY_MENU,
     "view.expand",
     "view.collapse",
 )
@@ -193,9 +213,12 @@ class Situation:
     selected_modules: int = 0
     selected_watched: int = 0
     watched: int = 0
+    matches: int = 0  # rows that the filter found
     running: bool = False
+    initial: int = 0  # rows that a checkpoint which was laid on has not written
     undo_title: str = ""
     redo_title: str = ""
+    can_trust: bool = False  # a pickled model is open that was not unpickled
     dead_end: str = ""  # why the newest edit cannot be undone
 
 
@@ -211,26 +234,29 @@ def reasons(now: Situation) -> dict[str, str]:
     watch = refused("watch", none)
     run = refused("run", lost) or ("The model is running." if now.running else "")
     undo = now.dead_end or ("" if now.undo_title else "There is no edit to undo.")
-    return {
-        "file.export": refused("export", lost),
-        "file.verify": lost,
-        "edit.undo": lost or undo,
-        "edit.redo": lost or ("" if now.redo_title else "There is no edit to redo."),
-        "edit.freeze": refused("freeze", none),
-        "edit.unfreeze": refused("freeze", none),
-        "edit.freeze_pattern": refused("freeze", lost),
-        "edit.initialize": refused("initialize", none),
-        "edit.copy_path": gone or ("" if now.selected else "Select rows of the tree first."),
-        "edit.find": gone,
-        "model.watch": watch or ("" if now.selected_modules else _MODULE),
-        "model.watch_leaves": watch or ("" if now.selected_modules else _MODULE),
-        "model.unwatch": watch or ("" if now.selected_watched else "It is not watched."),
-        "model.unwatch_all": lost or ("" if now.watched else "Nothing is watched."),
-        "model.run_once": run,
-        "model.run_repeatedly": run,
-        "model.stop": lost or ("" if now.running else "The model is not running."),
-        "model.inputs": refused("run", lost),
-        "model.restart": gone,
-        "view.expand": gone,
-        "view.collapse": gone,
-    }
+    trust = "" if now.can_trust else "Only a file with a pickled model asks for trust."
+    editing = edit_reasons(lost, none, refused, now.initial)
+    return (
+        tree_reasons(gone, now.selected, now.matches)
+        | editing
+        | {
+            "file.load_state": refused("load", lost),
+            "file.trust": lost or trust,
+            "file.export": refused("export", lost),
+            "file.verify": lost,
+            "edit.undo": lost or undo,
+            "edit.redo": lost or ("" if now.redo_title else "There is no edit to redo."),
+            "edit.copy_script": refused("freeze", lost),
+            "model.watch": watch or ("" if now.selected_modules else _MODULE),
+            "model.watch_leaves": watch or ("" if now.selected_modules else _MODULE),
+            "model.unwatch": watch or ("" if now.selected_watched else "It is not watched."),
+            "model.unwatch_all": lost or ("" if now.watched else "Nothing is watched."),
+            "model.run_once": run,
+            "model.run_repeatedly": run,
+            "model.stop": lost or ("" if now.running else "The model is not running."),
+            "model.inputs": refused("run", lost),
+            "model.restart": gone,
+            "view.expand": gone,
+            "view.collapse": gone,
+        }
+    )

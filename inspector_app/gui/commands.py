@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QIcon, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar, QWidget
 
 from widgets.icons import icon
@@ -38,6 +38,29 @@ class Command:
         """The text without the mark of its access key and the dots of a dialog."""
         marked = self.text.replace("&&", "\0").replace("&", "").replace("\0", "&")
         return marked.removesuffix("…").removesuffix("...")
+
+
+class Submenu(NamedTuple):
+    """A menu within a menu; ``title`` as in menus ("&Copy"), ``icon`` a name or ""."""
+
+    title: str
+    icon: str
+    entries: tuple[str, ...]
+
+
+Entry = str | Submenu
+"""What a menu holds: the id of a command, :data:`SEPARATOR`, or a menu."""
+
+
+def ids_in(entries: Iterable[Entry]) -> list[str]:
+    """Ids of all commands in a menu and in those within it."""
+    ids: list[str] = []
+    for entry in entries:
+        if isinstance(entry, Submenu):
+            ids += ids_in(entry.entries)
+        elif entry != SEPARATOR:
+            ids.append(entry)
+    return ids
 
 
 class Shortcut(NamedTuple):
@@ -114,24 +137,28 @@ class CommandRegistry(QObject):
         """Show a state that changed elsewhere; the command is not run."""
         self._actions[command_id].setChecked(checked)
 
-    def fill(self, bar: QMenu | QToolBar, ids: Iterable[str]) -> None:
+    def fill(self, bar: QMenu | QToolBar, entries: Iterable[Entry]) -> None:
         """Add commands to a menu or toolbar; :data:`SEPARATOR` draws a line."""
-        for command_id in ids:
-            if command_id == SEPARATOR:
+        for entry in entries:
+            if isinstance(entry, Submenu):
+                below = self.menu(entry.title, entry.entries, bar)
+                below.setIcon(icon(entry.icon) if entry.icon else QIcon())
+                bar.addAction(below.menuAction())
+            elif entry == SEPARATOR:
                 bar.addSeparator()
             else:
-                bar.addAction(self._actions[command_id])
+                bar.addAction(self._actions[entry])
 
-    def menu(self, title: str, ids: Iterable[str], parent: QWidget | None = None) -> QMenu:
+    def menu(self, title: str, entries: Iterable[Entry], parent: QWidget | None = None) -> QMenu:
         """A menu, also for a right click."""
         menu = QMenu(title, parent or self._window)
         menu.setToolTipsVisible(True)
-        self.fill(menu, ids)
+        self.fill(menu, entries)
         return menu
 
-    def menu_bar(self, bar: QMenuBar, menus: dict[str, Iterable[str]]) -> list[QMenu]:
+    def menu_bar(self, bar: QMenuBar, menus: Mapping[str, Iterable[Entry]]) -> list[QMenu]:
         """All menus of a menu bar, by their titles."""
-        filled = [self.menu(title, ids, bar) for title, ids in menus.items()]
+        filled = [self.menu(title, entries, bar) for title, entries in menus.items()]
         for menu in filled:
             bar.addMenu(menu)
         return filled

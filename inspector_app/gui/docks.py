@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QByteArray, QObject, Qt
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from inspector_app.gui.commands import CommandRegistry
@@ -19,13 +19,18 @@ class Docks(QObject):
         window: QMainWindow,
         registry: CommandRegistry,
         panels: dict[str, tuple[str, QWidget]],
+        state: QByteArray | None = None,
     ) -> None:
-        """``panels``: command id -> (title, panel), from left to right."""
+        """``panels``: command id -> (title, panel), from left to right.
+
+        ``state``: what :attr:`state` was when the window was closed the last time.
+        """
         super().__init__(window)
         self._window = window
         self._registry = registry
         self._active = False
         self._placed = False
+        self._state = state or QByteArray()
         self._docks: dict[str, QDockWidget] = {}
         self._wanted = dict.fromkeys(panels, True)
         for command_id, (title, panel) in panels.items():
@@ -41,6 +46,7 @@ class Docks(QObject):
 
     def set_active(self, active: bool) -> None:
         """Show the docks a person wants, or none of them."""
+        self._state = self.state
         self._active = False
         if active and not self._placed:
             self._place()
@@ -50,6 +56,11 @@ class Docks(QObject):
             self._registry.set_checked(command_id, self._wanted[command_id])
         self._active = active
 
+    @property
+    def state(self) -> QByteArray:
+        """Where the docks are and which are wanted, also while none can be seen."""
+        return self._window.saveState() if self._active else self._state
+
     def _place(self) -> None:
         """Give the docks their first sizes, now that the window has its own."""
         self._placed = True
@@ -57,6 +68,9 @@ class Docks(QObject):
         for dock in docks:
             dock.show()
         window = self._window
+        if not self._state.isEmpty() and window.restoreState(self._state):
+            self._wanted = {name: not dock.isHidden() for name, dock in self._docks.items()}
+            return
         widths = [round(share * window.width()) for share in _WIDTHS]
         window.resizeDocks(docks[:1], [round(_HEIGHT * window.height())], Qt.Orientation.Vertical)
         window.resizeDocks(docks, widths, Qt.Orientation.Horizontal)

@@ -1,63 +1,33 @@
-"""Opening, exporting and verifying files."""
+"""Exporting, verifying, and the edits as a script."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
 
-from PySide6.QtCore import QMimeData, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from inspector_app.gui.client.session import ClientSession
-from inspector_app.gui.panels.export_dialog import ExportDialog
-from inspector_app.gui.panels.open_dialog import OpenDialog
+from inspector_app.gui.panels.export_dialog import ExportDialog, default_path
+from inspector_app.gui.panels.open_dialog import STATE_FILTER
+from inspector_app.gui.panels.script_dialog import ScriptDialog
 from inspector_app.gui.panels.verify_dialog import VerifyDialog
+from inspector_app.gui.settings import Settings
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
-from inspector_app.protocol.messages import Verified, Verify
+from inspector_app.protocol.messages import Exported, GetScript, Opened, Script, Verified, Verify
 
 
 class Files(QObject):
-    """What the File menu does.  ``told(text, tone, detail)`` tells a person."""
+    """What is written and checked.  ``told(text, tone, detail)`` tells a person."""
 
     told = Signal(str, str, str)
 
-    def __init__(self, session: ClientSession, window: QWidget) -> None:
+    def __init__(self, session: ClientSession, settings: Settings, window: QWidget) -> None:
         super().__init__(window)
         self._session = session
+        self._settings = settings
         self._window = window
-        session.open_failed.connect(self._open_failed)
-
-    def ask_open(self, path: str = "") -> None:
-        """Open the dialog, ``path`` filled in."""
-        target = self._session.target
-        folder = str(Path(target.path).parent) if target is not None and target.path else ""
-        dialog = OpenDialog(self._window, path, folder)
-
-        def accepted() -> None:
-            choice = dialog.choice
-            self.open(choice.target, choice.arguments, choice.device, choice.seed)
-
-        dialog.accepted.connect(accepted)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    def open(
-        self, target: str, arguments: dict[str, Any], device: str = "cpu", seed: int = 0
-    ) -> None:
-        """Open a target at once."""
-        self._session.open_target(target, arguments, cast("Literal['cpu', 'meta']", device), seed)
-
-    def dropped(self, data: QMimeData) -> None:
-        """Open what was dropped: code asks how first, anything else is opened as it is."""
-        path = dropped_path(data)
-        if path.endswith(".py"):
-            self.ask_open(path)
-        elif path:
-            self.open(path, {})
-
-    def _open_failed(self, error: InspectorError) -> None:
-        if not isinstance(error, Cancelled):
-            self.told.emit(error.sentence, "danger", error.detail)
 
     # -- export --------------------------------------------------------------------------------
 
@@ -66,53 +36,83 @@ class Files(QObject):
         target = self._session.target
         if target is None:
             return None
-        folder = Path(target.path).parent if target.path and not _carried(target.target) else Path()
-        path = str((folder / f"{_stem(target.title)}-export.safetensors").absolute())
+        path = default_path(self._folder("export", target), target.title)
         dialog = ExportDialog(self._session, path, rows, words, self._window)
         self._session.job_progress.connect(dialog.show_progress)
+        self._session.opened.connect(dialog.target_gone)
+        dialog.written.connect(self._remember)
+        dialog.verify_asked.connect(lambda written: self.verify([written]))
         dialog.finished.connect(dialog.deleteLater)
         dialog.show()
         return dialog
 
-    def ask_verify(self) -> None:
-        """Ask for a file and verify it."""
-        path, _ = QFileDialog.getOpenFileName(
-            self._window, "Verify", "", "safetensors (*.safetensors);;All files (*)"
-        )
-        if path:
-            self.verify(path)
+    def _folder(self, purpose: str, target: Opened) -> str:
+        """Where a file goes: where the last one went, else beside the target."""
+        folder = self._settings.folder(purpose)
+        if folder and Path(folder).is_dir():
+            return folder
+        if not target.path or target.target.startswith("sample:"):
+            return str(Path.cwd())
+        path = Path(target.path)
+        return str(path if path.is_dir() else path.parent)
 
-    def verify(self, path: str) -> VerifyDialog:
-        """Verify a file against what it records of itself, and against the open model."""
-        dialog = VerifyDialog(path, self._window)
+    def _remember(self, report: Exported) -> None:
+        self._settings.set_folder("export", str(Path(report.path).absolute().parent))
+
+    # -- verify --------------------------------------------------------------------------------
+
+    def ask_verify(self) -> None:
+        """Ask for files and verify them."""
+        paths, _ = QFileDialog.getOpenFileNames(
+            self._window, "Verify", self._settings.folder("export"), STATE_FILTER
+        )
+        if paths:
+            self.verify(paths)
+
+    def verify(self, paths: list[str]) -> VerifyDialog:
+        """Verify files against what they record of themselves, and against the open model."""
+        dialog = VerifyDialog(paths, self._window)
         shown = [dialog]
         dialog.finished.connect(shown.clear)
         dialog.finished.connect(dialog.deleteLater)
 
-        def arrived(report: Verified) -> None:
+        def arrived(path: str, report: Verified) -> None:
             if shown:
-                dialog.show_report(report)
+                dialog.show_report(path, report)
 
-        def failed(error: InspectorError) -> None:
+        def failed(path: str, error: InspectorError) -> None:
             if shown:
-                dialog.show_error(error)
+                dialog.show_error(path, error)
             elif not isinstance(error, (Cancelled, ConnectionLost)):
                 self.told.emit(error.sentence, "danger", error.detail)
 
         against = "." if self._session.target is not None else ""
-        self._session.request(Verify(path=path, against=against), arrived, failed, "Verifying")
+        for path in paths:
+            self._session.request(
+                Verify(path=path, against=against),
+                partial(arrived, path),
+                partial(failed, path),
+                f"Verifying {Path(path).name}",
+            )
         dialog.show()
         return dialog
 
+    # -- script --------------------------------------------------------------------------------
 
-def dropped_path(data: QMimeData) -> str:
-    """The first local file of what is dragged; "" where there is none."""
-    return next((url.toLocalFile() for url in data.urls() if url.isLocalFile()), "")
+    def copy_script(self) -> None:
+        """Put the edits on the clipboard as a script, and show it."""
+        target = self._session.target
+        if target is None:
+            return
+        path = default_path(self._folder("export", target), target.title, "-edits.py")
+        self._session.request(
+            GetScript(),
+            lambda script: self._show_script(script, path),
+            label="Writing the script",
+        )
 
-
-def _carried(target: str) -> bool:
-    return target.startswith("sample:")
-
-
-def _stem(title: str) -> str:
-    return title.removesuffix(".safetensors").replace("/", "-").replace("\\", "-") or "model"
+    def _show_script(self, script: Script, path: str) -> None:
+        dialog = ScriptDialog(script, path, self._window)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.copy()
+        dialog.show()

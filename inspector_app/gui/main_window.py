@@ -1,7 +1,7 @@
 """The main window: puts the panels together and the commands to work.
 
-What a panel shows is its own affair, and what the worker is asked stands in ``files``, ``edits``,
-``live`` and ``supervision``; here they are only joined.
+What a panel shows is its own affair, and what the worker is asked stands in ``opening``,
+``states``, ``files``, ``edits``, ``live`` and ``supervision``; here they are only joined.
 """
 
 from __future__ import annotations
@@ -18,11 +18,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QDialog,
-    QGridLayout,
     QMainWindow,
     QSplitter,
-    QStackedWidget,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -34,29 +31,35 @@ from inspector_app.gui.command_list import (
     CONTEXT,
     LIVE_BAR,
     THEMES,
-    Situation,
     reasons,
 )
 from inspector_app.gui.commands import SEPARATOR, CommandRegistry
 from inspector_app.gui.docks import Docks
 from inspector_app.gui.edits import Edits
-from inspector_app.gui.files import Files, dropped_path
-from inspector_app.gui.live import Live, modules_of
+from inspector_app.gui.files import Files
+from inspector_app.gui.leaving import Leaving
+from inspector_app.gui.live import Live
 from inspector_app.gui.models.history_model import HistoryModel
 from inspector_app.gui.models.tree_model import RowTreeModel
+from inspector_app.gui.opening import Opening, dropped_path
 from inspector_app.gui.panels.about_dialog import AboutDialog
+from inspector_app.gui.panels.centre import Centre
 from inspector_app.gui.panels.detail_panel import DetailPanel
 from inspector_app.gui.panels.history_panel import HistoryPanel
 from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.gui.panels.shortcuts_dialog import ShortcutsDialog
-from inspector_app.gui.panels.status_panel import TargetLine, TotalsLine, WorkerState
+from inspector_app.gui.panels.status_panel import TotalsLine, WorkerState
 from inspector_app.gui.panels.tree_panel import TreePanel
-from inspector_app.gui.panels.welcome_page import WelcomePage
+from inspector_app.gui.recent_menu import RecentMenu
 from inspector_app.gui.selected import Selected
 from inspector_app.gui.settings import Settings
+from inspector_app.gui.situations import is_lost, situation
+from inspector_app.gui.states import States
 from inspector_app.gui.supervision import Supervision
+from inspector_app.gui.tree_actions import TreeActions
+from inspector_app.gui.tree_columns_menu import TreeColumnsMenu
+from inspector_app.gui.tree_commands import TREE_KEYS
 from inspector_app.protocol.messages import Edited, Opened, Ran, Selection, Totals
-from widgets.empty_state import EmptyState
 from widgets.icons import icon
 from widgets.job_panel import JobPanel
 from widgets.notice_bar import NoticeBar
@@ -81,42 +84,53 @@ class MainWindow(QMainWindow):
         self.session = session
         self._settings = settings
         self._themes = themes
+        self._may_close = False
         self.tree_model = RowTreeModel(self)
         self.history_model = HistoryModel(self)
         self.registry = CommandRegistry(self)
         self.notices = NoticeBar()
         self.jobs = JobPanel()
-        self.files = Files(session, self)
-        self.edits = Edits(session, lambda: self.tree_model.table, self)
+        self.files = Files(session, settings, self)
+        self.edits = Edits(session, self.notices, lambda: self.tree_model.table, self)
         self.supervision = Supervision(session, self.notices, self.jobs, self)
         self._register()
         self._build_centre()
+        actions = TreeActions(self.tree_panel, self.tree_model, self.edits.ask_initialize)
+        self.states = States(session, self.notices, settings, actions, self)
+        self.opening = Opening(session, self.notices, settings, self.states, self)
+        self.column_commands = TreeColumnsMenu(
+            self.registry, self.tree_panel, self.tree_model, settings
+        )
+        self.leaving = Leaving(session, self.notices, lambda: self.files.ask_export([], ""), self)
+        self.opening.leave = self.leaving.before
         self._build_docks()
         self.live = Live(session, self.live_panel, lambda: self.tree_model.table, self)
         self._build_bars()
         self._connect()
         self._restore_places()
-        self._show_page(self.welcome)
+        self._show_welcome()
         self._update_commands()
 
     # -- building ------------------------------------------------------------------------------
 
     def _register(self) -> None:
         run: dict[str, Callable[[], object] | Callable[[bool], object]] = {
-            "file.open": lambda: self.files.ask_open(),
+            "file.open": lambda: self.opening.ask_open(),
+            "file.load_state": lambda: self.states.ask_load(),
+            "file.trust": lambda: self.opening.ask_trust(),
             "file.export": lambda: self.files.ask_export(self.selected.rows, self.selected.words()),
             "file.verify": lambda: self.files.ask_verify(),
             "file.quit": self.close,
-            "edit.undo": lambda: self.edits.undo(),
-            "edit.redo": lambda: self.edits.redo(),
-            "edit.freeze": lambda: self.edits.freeze(self.selected.selection, True),
-            "edit.unfreeze": lambda: self.edits.freeze(self.selected.selection, False),
-            "edit.freeze_pattern": lambda: self.edits.ask_freeze_pattern(self.selected.pattern()),
-            "edit.initialize": lambda: self.edits.ask_initialize(
-                self.selected.selection, self.selected.words()
-            ),
-            "edit.copy_path": lambda: self.selected.copy(),
+            **self.edits.commands(lambda: self.selected),
+            "edit.copy": lambda: self.selected.copy_rows(),
+            "edit.copy_markdown": lambda: self.selected.copy_markdown(),
+            "edit.copy_path": lambda: self.selected.copy_paths(),
+            "edit.copy_name": lambda: self.selected.copy_names(),
+            "edit.copy_cell": lambda: self.selected.copy_cell(),
+            "edit.copy_script": lambda: self.files.copy_script(),
             "edit.find": lambda: self.tree_panel.focus_filter(),
+            "edit.find_next": lambda: self.tree_panel.go_to_match(1),
+            "edit.find_previous": lambda: self.tree_panel.go_to_match(-1),
             "model.watch": lambda: self.live.watch(self.selected.rows),
             "model.watch_leaves": lambda: self.live.watch_leaves(self.selected.rows),
             "model.unwatch": lambda: self.live.unwatch(self.selected.rows),
@@ -131,8 +145,9 @@ class MainWindow(QMainWindow):
             "view.collapse": lambda: self.tree_panel.expand_below(self.selected.rows, False),
             "view.live": _of_its_dock,
             "view.history": _of_its_dock,
+            "help.filter": lambda: self.tree_panel.show_help(),
             "help.shortcuts": lambda: self._show_dialog(
-                ShortcutsDialog(self.registry.shortcuts(), self)
+                ShortcutsDialog([*self.registry.shortcuts(), *TREE_KEYS], self)
             ),
             "help.about": lambda: self._show_dialog(AboutDialog(self)),
         }
@@ -156,23 +171,9 @@ class MainWindow(QMainWindow):
         self.splitter.setStretchFactor(1, 2)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setSizes([3 * GRID * 36, 2 * GRID * 36])
-        self.welcome = WelcomePage(resources.sample_names())
-        self.opening = EmptyState("model", "")
-        self.opening.setObjectName("opening")
-        self.pages = QStackedWidget()
-        for page in (self.welcome, self.opening, self.splitter):
-            self.pages.addWidget(page)
-        centre = QWidget()
-        column = QVBoxLayout(centre)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        self.target_line = TargetLine()
-        above = QGridLayout()
-        above.addWidget(self.target_line, 0, 0)
-        above.addWidget(self.notices, 0, 0)  # over the other: nothing moves when it comes
-        column.addLayout(above)
-        column.addWidget(self.pages, 1)
-        self.setCentralWidget(centre)
+        self.centre = Centre(self.notices, resources.sample_names(), self.splitter)
+        self.pages, self.welcome = self.centre.pages, self.centre.welcome
+        self.setCentralWidget(self.centre)
 
     def _build_docks(self) -> None:
         live_actions = [
@@ -189,11 +190,14 @@ class MainWindow(QMainWindow):
                 "view.live": ("Live", self.live_panel),
                 "view.history": ("History", self.history_panel),
             },
+            self._settings.window_state,
         )
 
     def _build_bars(self) -> None:
         samples = resources.sample_names()
-        fill_menu_bar(self, self.registry, samples, lambda name: self.open(f"sample:{name}"))
+        recent = RecentMenu(self.opening.recent, self)
+        recent.chosen.connect(self.opening.open_recent)
+        fill_menu_bar(self, self.registry, samples, self._open_sample, recent)
         add_tool_bar(self, self.registry)
         self.totals = TotalsLine()
         self.worker_state = WorkerState()
@@ -207,7 +211,7 @@ class MainWindow(QMainWindow):
         status.addPermanentWidget(self.worker_state)
 
     def _connect(self) -> None:
-        for teller in (self.files, self.edits, self.live, self.tree_panel):
+        for teller in (self.files, self.live, self.tree_panel):
             teller.told.connect(self.tell)
         self.session.notice.connect(lambda text, tone: self.tell(text, tone, ""))
         self.session.opened.connect(self._opened)
@@ -215,16 +219,19 @@ class MainWindow(QMainWindow):
         self.session.changed.connect(self._changed)
         self.session.lost.connect(lambda *_: self.live.worker_lost())
         self.session.state_changed.connect(self._state_changed)
-        self.welcome.open_requested.connect(lambda: self.files.ask_open())
-        self.welcome.sample_requested.connect(lambda name: self.open(f"sample:{name}"))
+        self.opening.began.connect(self._began)
+        self.welcome.open_requested.connect(lambda: self.opening.ask_open())
+        self.welcome.sample_requested.connect(self._open_sample)
+        self.welcome.recent_requested.connect(self.opening.open_recent)
         view = self.tree_panel.view
         view.current_row_changed.connect(self._current_changed)
         view.selection_rows_changed.connect(lambda _: self._update_commands())
         view.row_activated.connect(self._activated)
         view.freeze_toggled.connect(lambda row, on: self._freeze([row], on))
         view.freeze_rows_toggled.connect(self._freeze)
-        view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        view.customContextMenuRequested.connect(self._show_context_menu)
+        view.menu_requested.connect(self._show_context_menu)
+        view.expand_below_asked.connect(self.registry.action("view.expand").trigger)
+        self.tree_panel.filtered.connect(self._update_commands)
         self.live_panel.cell_clicked.connect(
             lambda key: view.select_row(self.live.row_of_cell(key))
         )
@@ -232,26 +239,21 @@ class MainWindow(QMainWindow):
 
     # -- the target ----------------------------------------------------------------------------
 
-    def open(
-        self,
-        target: str,
-        arguments: dict[str, object] | None = None,
-        device: str = "cpu",
-        seed: int = 0,
-    ) -> None:
-        """Open a target, in place of the one that is open once that has succeeded."""
-        if self.session.target is None:
-            self.opening.set_sentence(f"Opening {target}…")
-            self._show_page(self.opening)
-        self.files.open(target, arguments or {}, device, seed)
+    def _open_sample(self, name: str) -> None:
+        self.opening.open(f"sample:{name}")
+
+    def _began(self, target: str) -> None:
+        """The first target is being opened."""
+        self.centre.wait_for(target)
+        self._show_page(self.centre.waiting)
 
     def _opened(self, opened: Opened) -> None:
         self.setWindowTitle(f"{opened.title} - {PROGRAM}")
-        self.history_model.set_history([])
+        self.history_model.set_history(self.session.journal)  # those to be replayed
         self.detail_panel.clear()
         self._show_page(self.splitter)
         self.tree_panel.show_target(opened.table, opened.target, opened.title)
-        self.target_line.show_target(opened)
+        self.centre.target_line.show_target(opened)
         self.totals.show_totals(opened, opened.totals)
         self.live.target_opened(opened)
         self.tree_panel.view.setFocus(Qt.FocusReason.OtherFocusReason)
@@ -259,7 +261,7 @@ class MainWindow(QMainWindow):
 
     def _leave_opening(self) -> None:
         if self.session.target is None:
-            self._show_page(self.welcome)
+            self._show_welcome()
 
     def _changed(self, result: Edited | Ran) -> None:
         """Rows of the model changed: an edit, its undoing, or forwards that left something."""
@@ -277,7 +279,7 @@ class MainWindow(QMainWindow):
 
     def _state_changed(self, state: str) -> None:
         self.worker_state.show_state(state)
-        self.tree_panel.set_grey(self._is_lost)
+        self.tree_panel.set_grey(is_lost(self.session))
         self._update_commands()
 
     # -- the selection -------------------------------------------------------------------------
@@ -306,47 +308,21 @@ class MainWindow(QMainWindow):
 
     # -- commands ------------------------------------------------------------------------------
 
-    @property
-    def _is_lost(self) -> bool:
-        """Whether the open target has no process, though one may be on its way."""
-        state = self.session.state
-        return state == "lost" or (state == "starting" and not self.session.process_id)
-
-    def _situation(self) -> Situation:
-        target = self.session.target
-        rows = self.selected.rows
-        entries = [entry for entry in self.history_model.entries if entry.done]
-        stuck = bool(entries) and not entries[-1].undoable
-        return Situation(
-            is_lost=self._is_lost,
-            is_open=target is not None,
-            disabled=target.disabled if target is not None else {},
-            selected=len(rows),
-            selected_modules=int(modules_of(self.tree_model.table)[self.selected.positions].sum()),
-            selected_watched=len(self.live.watched.intersection(rows)),
-            watched=len(self.live.watched),
-            running=self.live.running,
-            undo_title=self.history_model.undo_title,
-            redo_title=self.history_model.redo_title,
-            dead_end="The newest edit was too large to keep what was there." if stuck else "",
-        )
-
     def _update_commands(self) -> None:
-        situation = self._situation()
-        for command_id, reason in reasons(situation).items():
+        now = situation(self.session, self.selected, self.tree_model, self.history_model, self.live)
+        for command_id, reason in reasons(now).items():
             self.registry.set_enabled(command_id, not reason, reason)
         for command_id, word, title in (
-            ("edit.undo", "Undo", situation.undo_title),
-            ("edit.redo", "Redo", situation.redo_title),
+            ("edit.undo", "Undo", now.undo_title),
+            ("edit.redo", "Redo", now.redo_title),
         ):
             self.registry.action(command_id).setStatusTip(f"{word} {title}" if title else "")
 
     def _show_context_menu(self, place: QPoint) -> None:
-        view = self.tree_panel.view
         menu = self.registry.menu("", CONTEXT, self)
         menu.setObjectName("contextMenu")
         menu.aboutToHide.connect(menu.deleteLater)
-        menu.popup(view.viewport().mapToGlobal(place))
+        menu.popup(place)
 
     def _show_dialog(self, dialog: QDialog) -> None:
         dialog.finished.connect(dialog.deleteLater)
@@ -363,6 +339,10 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentWidget(page)
         self.docks.set_active(page is self.splitter)
 
+    def _show_welcome(self) -> None:
+        self.welcome.show_recent(self.opening.recent.targets)
+        self._show_page(self.welcome)
+
     def _theme(self, choice: str) -> None:
         self._themes.choose(choice)  # type: ignore[arg-type]
         self._settings.theme = choice
@@ -372,10 +352,24 @@ class MainWindow(QMainWindow):
         self.resize(_SIZE.boundedTo(room))
         if not self._settings.geometry.isEmpty():
             self.restoreGeometry(self._settings.geometry)
+        if not self._settings.splitter.isEmpty():
+            self.splitter.restoreState(self._settings.splitter)
+
+    def close_now(self) -> None:
+        """Close without a question about edits that are in no file."""
+        self._may_close = True
+        self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the places and end the worker: no hook and no process stays behind."""
+        if not self._may_close and self.leaving.unexported:
+            event.ignore()
+            self.leaving.before(self.close_now, "close the window")
+            return
         self._settings.geometry = self.saveGeometry()
+        self._settings.window_state = self.docks.state
+        self._settings.splitter = self.splitter.saveState()
+        self.column_commands.remember()
         self._settings.sync()
         self.session.shutdown()
         super().closeEvent(event)
@@ -394,7 +388,7 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         """Open it."""
         event.acceptProposedAction()
-        self.files.dropped(event.mimeData())
+        self.opening.dropped(event.mimeData(), self.mapToGlobal(event.position().toPoint()))
 
 
 def _of_its_dock(_: bool) -> None:

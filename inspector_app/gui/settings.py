@@ -10,7 +10,7 @@ THEMES = ("system", "light", "dark", "high contrast")
 
 
 class Settings:
-    """The theme and the places of windows; a file elsewhere keeps tests off a person's own."""
+    """The theme, places of windows and files; a file elsewhere keeps tests off a person's own."""
 
     def __init__(self, path: Path | None = None) -> None:
         """``path`` of an INI file; None for the person's own settings."""
@@ -58,6 +58,44 @@ class Settings:
     @window_state.setter
     def window_state(self, state: QByteArray) -> None:
         self._settings.setValue("window/state", state)
+
+    @property
+    def columns(self) -> str:
+        """Columns of the tree, as the tree's header writes them; "" the first time."""
+        text = self._settings.value("tree/columns", "")
+        return text if isinstance(text, str) else ""
+
+    @columns.setter
+    def columns(self, text: str) -> None:
+        self._settings.setValue("tree/columns", text)
+
+    @property
+    def splitter(self) -> QByteArray:
+        """Of the tree and what stands beside it, for ``restoreState``; empty the first time."""
+        return self._bytes("window/splitter")
+
+    @splitter.setter
+    def splitter(self, state: QByteArray) -> None:
+        self._settings.setValue("window/splitter", state)
+
+    @property
+    def recent(self) -> str:
+        """Targets opened before, as :mod:`inspector_app.gui.recent` writes them; "" at first."""
+        text = self._settings.value("recent/targets", "")
+        return text if isinstance(text, str) else ""
+
+    @recent.setter
+    def recent(self, text: str) -> None:
+        self._settings.setValue("recent/targets", text)
+
+    def folder(self, purpose: str) -> str:
+        """The folder that was used last to "open", "export", ...; "" the first time."""
+        folder = self._settings.value(f"folders/{purpose}", "")
+        return folder if isinstance(folder, str) else ""
+
+    def set_folder(self, purpose: str, folder: str) -> None:
+        """Remember the folder of a file that was chosen for ``purpose``."""
+        self._settings.setValue(f"folders/{purpose}", folder)
 
     def sync(self) -> None:
         """Write to the disk now."""

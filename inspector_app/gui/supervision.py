@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.panels.output_dialog import OutputDialog
+from inspector_app.gui.wording import sentence
 from inspector_app.protocol.messages import Edited
 from widgets.job_panel import JobPanel
-from widgets.notice_bar import NoticeBar
+from widgets.notice_bar import NoticeBar, Tone
+
+_LONGEST = 160  # characters of a note in a notice
 
 
 class Supervision(QObject):
@@ -48,20 +53,26 @@ class Supervision(QObject):
         edits = sum(entry.done for entry in self._session.journal)
         last = detail.strip().splitlines()[-1] if detail.strip() else ""
         text = f"The model's process ended. {sentence} {last}".strip()
-        restart = f"Restart and replay {edits} edit{'s' * (edits != 1)}" if edits else "Restart"
-        self._notices.show_notice(
-            text,
-            "danger",
-            [(restart, self.restart), ("Show output", self.show_output)],
-            detail,
-        )
+        actions: list[tuple[str, Callable[[], object]]] = [("Restart", self.restart)]
+        if edits:
+            actions = [
+                (f"Restart and replay {edits} edit{'s' * (edits != 1)}", self.restart),
+                ("Restart without", self._session.restart),
+            ]
+        actions.append(("Show output", self.show_output))
+        self._notices.show_notice(text, "danger", actions, detail)
 
     def _replayed(self, edited: Edited) -> None:
         edits = sum(entry.done for entry in edited.history)
         text = "The model is open again."
         if edits:
             text += f" {edits} edit{' was' if edits == 1 else 's were'} carried out again."
-        self._notices.show_notice(text, "good")
+        if edited.notes:
+            text += f" {sentence(edited.notes[0], _LONGEST)}"
+        if len(edited.notes) > 1:
+            text += f" (and {len(edited.notes) - 1} more)"
+        tone: Tone = "warning" if edited.notes else "good"
+        self._notices.show_notice(text, tone, detail="\n".join(edited.notes))
 
     def _stuck(self, job: int) -> None:
         if job not in self._jobs:

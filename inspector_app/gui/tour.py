@@ -43,7 +43,7 @@ def run_tour(target: str, screenshot_path: str) -> int:
         with told_of_errors(window):
             tour.start()
             code = application.exec()
-        window.close()
+        window.close_now()
     return code
 
 
@@ -114,7 +114,7 @@ class Tour(QObject):
 
     def _all_steps(self) -> Iterator[Step]:
         window, session = self._window, self._window.session
-        window.open(self._target)
+        window.opening.open(self._target)
         yield f"open {self._target}", lambda: session.target is not None
         if session.target is not None and session.target.kind == "checkpoint":
             yield from self._export()

@@ -7,6 +7,8 @@ the command line show the sentence as it is.
 
 from __future__ import annotations
 
+from inspector_app.protocol.text import one_line
+
 
 class InspectorError(Exception):
     """Base of all errors meant for a person.  ``kind`` names it on the wire."""
@@ -14,9 +16,9 @@ class InspectorError(Exception):
     kind = "error"
 
     def __init__(self, sentence: str, detail: str = "") -> None:
-        """``sentence`` is shown; ``detail`` (a user's traceback, say) opens on demand."""
-        super().__init__(sentence)
-        self.sentence = sentence
+        """``sentence`` is shown, on one line; ``detail`` (a traceback, say) opens on demand."""
+        self.sentence = one_line(sentence)
+        super().__init__(self.sentence)
         self.detail = detail
 
 

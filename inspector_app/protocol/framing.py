@@ -38,6 +38,21 @@ class _ArrayHead(msgspec.Struct, array_like=True):
     size: int
 
 
+def _told_in_text(value: Any) -> Any:
+    """A message in which what cannot be text is escaped."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_told_in_text, value))
+    if isinstance(value, dict):
+        return {_told_in_text(key): _told_in_text(held) for key, held in value.items()}
+    if isinstance(value, msgspec.Struct):
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        told = {name: _told_in_text(held) for name, held in fields.items()}
+        return msgspec.structs.replace(value, **told)
+    return value
+
+
 def encode(message: msgspec.Struct) -> list[bytes | memoryview]:
     """The frame of ``message`` as parts to be written one after the other."""
     buffers: list[bytes | memoryview] = []
@@ -54,7 +69,11 @@ def encode(message: msgspec.Struct) -> list[bytes | memoryview]:
         head = _ArrayHead(array.dtype.str, tuple(value.shape), array.nbytes)
         return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode(head))
 
-    header = msgspec.msgpack.encode(message, enc_hook=head_of)
+    try:
+        header = msgspec.msgpack.encode(message, enc_hook=head_of)
+    except UnicodeEncodeError:  # half a surrogate pair in somebody's name is no text
+        buffers.clear()
+        header = msgspec.msgpack.encode(_told_in_text(message), enc_hook=head_of)
     parts: list[bytes | memoryview] = [b"", header]
     size = 4 + len(header)
     for buffer in buffers:

@@ -11,6 +11,7 @@ import msgspec
 
 PRESET = "preset:"
 CLASS = "class:"  # followed by the name of a class or a glob over such names
+INITIAL = PRESET + "initial"  # rows that a checkpoint laid on did not write
 
 
 class PresetInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,12 @@ PRESETS: dict[str, PresetInfo] = {
             title="embeddings",
             summary="Embedding, EmbeddingBag and classes derived from them.",
             nothing="no module is an embedding",
+        ),
+        PresetInfo(
+            name="initial",
+            title="what is still initial",
+            summary="What was neither loaded nor initialised since a checkpoint was laid on.",
+            nothing="no checkpoint was laid on, or all was loaded or initialised since",
         ),
     )
 }

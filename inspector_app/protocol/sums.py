@@ -9,6 +9,7 @@ exactly the subtrees that hold both.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +100,50 @@ class SubtreeSums:
     def _sum(self, what: str, position: int) -> int:
         running = self._sums[what, self._is_inside(position)]
         return int(running[int(self._table.end[position])] - running[position])
+
+    @cached_property
+    def _inside(self) -> Bools:
+        """For every row what :meth:`_is_inside` says of it."""
+        before = self._registered_before
+        inside: Bools = before[self._table.end] > before[:-1]
+        inside[:1] = True
+        return inside
+
+    def _every(self, registered: Int64, others: Int64) -> Int64:
+        """For every row its sum, from running sums over what is registered and over the others."""
+        end = self._table.end
+        return np.where(self._inside, registered[end] - registered[:-1], others[end] - others[:-1])
+
+    def every(self, what: Literal["parameters", "trainable", "bytes"]) -> Int64:
+        """For every row, (n,), what the method of that name says of one."""
+        return self._every(self._sums[what, True], self._sums[what, False])
+
+    def every_plain(self, values: Int64) -> Int64:
+        """For every row the sum of ``values`` (n,) over registered tensors, tied ones each time."""
+        running = []
+        for among in (self._registered, ~self._registered):
+            numbers = np.zeros(len(values) + 1, np.int64)
+            np.cumsum(np.where(self._stored & among, values, 0), out=numbers[1:])
+            running.append(numbers)
+        return self._every(*running)
+
+    def every_set(
+        self, codes: NDArray[np.int16], names: list[str]
+    ) -> tuple[Int64, list[list[str]]]:
+        """For every row which of ``names`` the registered tensors at or below it have.
+
+        Returns indexes (n,) into the list of different sets, each in the order of ``names``.
+        """
+        sets: list[list[str]] = [[]]
+        chosen = np.zeros(len(codes), np.int64)
+        for code, name in enumerate(names):
+            has = self._stored & (codes == code)
+            present = self._every(
+                _numbers(has & self._registered), _numbers(has & ~self._registered)
+            )
+            used, chosen = np.unique(2 * chosen + (present > 0), return_inverse=True)
+            sets = [sets[was // 2] + [name] * (was % 2) for was in used.tolist()]
+        return chosen, sets
 
     def parameters(self, position: int) -> int:
         """Elements of all parameters at or below a row, each tied one once."""

@@ -3,9 +3,16 @@
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
+from inspector_app.backend.edits import InitializeEdit
+from inspector_app.backend.initialization import initialize, plan_initialize
+from inspector_app.backend.snapshots import SnapshotStore
 from inspector_app.backend.tree import Tree, build_tree
+from inspector_app.protocol.messages import Planned
+from inspector_app.protocol.schemes import parse_scheme
 from inspector_app.protocol.table import Int32
+from sample_models.batchnorm_lite import BatchNormLite
 
 
 class Mixed(nn.Module):
@@ -28,6 +35,21 @@ class Mixed(nn.Module):
         self.odd = nn.Parameter(torch.tensor([-0.0, float("nan"), float("inf"), 1e-45]))
         self.register_buffer("seen", torch.arange(3.0))
         self.plain = torch.randn(2, 2)
+
+
+class Computed(nn.Module):
+    """Layers whose weights are computed, laid out in blocks, or that keep statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.normed = weight_norm(nn.Linear(4, 4))
+        self.square = orthogonal(nn.Linear(4, 4))
+        self.spectral = spectral_norm(nn.Linear(4, 3))
+        self.lstm = nn.LSTM(4, 4)
+        self.up = nn.ConvTranspose1d(4, 4, 3, groups=2)
+        self.padded = weight_norm(nn.Embedding(5, 4, padding_idx=2))
+        self.statistics = nn.BatchNorm1d(4)
+        self.own = BatchNormLite(4)
 
 
 def everything(tree: Tree) -> Int32:
@@ -70,3 +92,27 @@ def state(model: nn.Module) -> dict[str, object]:
 def tree_of(model: nn.Module) -> Tree:
     """Its rows."""
     return build_tree(model)
+
+
+def selected(tree: Tree, where) -> Int32:
+    """Positions of the rows at these paths and below, all of them where none is given."""
+    return at(tree, *where) if where else everything(tree)
+
+
+def initialized(
+    model: nn.Module, where, text: str, store: SnapshotStore, seed: int = 0
+) -> InitializeEdit:
+    """The edit after a scheme, written as text, was carried out at these paths."""
+    tree = tree_of(model)
+    return initialize(tree, selected(tree, where), parse_scheme(text), seed, store)
+
+
+def init_plan(model: nn.Module, where, text: str, store: SnapshotStore) -> Planned:
+    """What :func:`initialized` would do."""
+    tree = tree_of(model)
+    return plan_initialize(tree, selected(tree, where), parse_scheme(text), "", store)
+
+
+def refused(told) -> dict[str, str]:
+    """Reasons of what a plan or an edit leaves out, by path."""
+    return {path: one.reason for one in told.refused for path in one.examples}

@@ -2,12 +2,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
-from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
 from inspector_app.backend import filling
 from inspector_app.backend.freezing import freeze
-from inspector_app.backend.initialization import initialize, plan_initialize
+from inspector_app.backend.initialization import initialize
 from inspector_app.backend.journal import Journal
 from inspector_app.backend.norms import hold
 from inspector_app.backend.snapshots import SnapshotStore
@@ -15,8 +13,16 @@ from inspector_app.protocol.errors import Cancelled, RefusedError
 from inspector_app.protocol.messages import JournalEntry
 from inspector_app.protocol.schemes import SCHEMES as REGISTERED
 from inspector_app.protocol.schemes import parse_scheme
-from sample_models.batchnorm_lite import BatchNormLite
-from tests.backend.edit_models import Mixed, at, everything, state, tree_of
+from tests.backend.edit_models import (
+    Computed,
+    Mixed,
+    at,
+    everything,
+    init_plan,
+    initialized,
+    state,
+    tree_of,
+)
 
 # Every scheme there is, with its defaults and with arguments.
 SCHEMES = [name for name in REGISTERED if name != "reset_parameters"] + [
@@ -27,26 +33,8 @@ SCHEMES = [name for name in REGISTERED if name != "reset_parameters"] + [
 
 
 @pytest.fixture
-def store():
-    store = SnapshotStore()
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def model():
     return Mixed()
-
-
-def run(model, paths, text, store, seed=0):
-    tree = tree_of(model)
-    rows = at(tree, *paths) if paths else everything(tree)
-    return initialize(tree, rows, parse_scheme(text), seed, store)
-
-
-def plan(model, text, store):
-    tree = tree_of(model)
-    return plan_initialize(tree, everything(tree), parse_scheme(text), "", store)
 
 
 class TestUndo:
@@ -54,7 +42,7 @@ class TestUndo:
     def test_there_and_back_bit_by_bit(self, model, budgets):
         store = SnapshotStore(*budgets)
         before = state(model)
-        edit = run(model, [], "normal_", store)
+        edit = initialized(model, [], "normal_", store)
         after = state(model)
         for _ in range(2):
             edit.undo()
@@ -69,15 +57,15 @@ class TestUndo:
     @pytest.mark.parametrize("text", ["normal_", "zeros_"])
     def test_too_large_to_keep_is_said_before_and_done_all_the_same(self, model, text):
         store = SnapshotStore(100, 0)
-        told = plan(model, text, store)
+        told = init_plan(model, [], text, store)
         assert not told.undoable
         assert any("cannot be undone" in note for note in told.notes)
-        edit = run(model, [], text, store, seed=5)
+        edit = initialized(model, [], text, store, seed=5)
         assert not edit.undoable
         twin = Mixed()
         with torch.no_grad():
             twin.embed.weight[1] = model.embed.weight[1]
-        run(twin, [], text, SnapshotStore(), seed=5)
+        initialized(twin, [], text, SnapshotStore(), seed=5)
         assert {n: v[2] for n, v in state(twin).items() if n in ("wave", "float16", "odd")} == {
             n: v[2] for n, v in state(model).items() if n in ("wave", "float16", "odd")
         }
@@ -85,7 +73,7 @@ class TestUndo:
     def test_without_room_a_failure_still_changes_nothing(self, model):
         before = state(model)
         with pytest.raises(RefusedError):
-            run(model, [], "normal_(std=100000)", SnapshotStore(0, 0))
+            initialized(model, [], "normal_(std=100000)", SnapshotStore(0, 0))
         assert state(model) == before
 
     def test_a_full_disk_changes_nothing(self, model, monkeypatch):
@@ -95,7 +83,7 @@ class TestUndo:
         monkeypatch.setattr("inspector_app.backend.snapshots.Snapshot.put", full)
         before = state(model)
         with pytest.raises(RefusedError, match="No space left"):
-            run(model, [], "normal_", SnapshotStore())
+            initialized(model, [], "normal_", SnapshotStore())
         assert state(model) == before
 
     def test_a_cancel_changes_nothing(self, model, store):
@@ -128,7 +116,7 @@ class TestUndo:
         monkeypatch.setattr(filling, "fill", failing)
         before = state(model)
         with pytest.raises(RefusedError, match=r"brain16.*out of luck"):
-            run(model, [], "normal_", store)
+            initialized(model, [], "normal_", store)
         assert state(model) == before
 
 
@@ -147,21 +135,6 @@ EDITS = st.one_of(
 def exact(model):
     """All that edits may change, training flags included."""
     return state(model), {name: module.training for name, module in model.named_modules()}
-
-
-class Computed(nn.Module):
-    """Layers whose weights are computed, laid out in blocks, or that keep statistics."""
-
-    def __init__(self):
-        super().__init__()
-        self.normed = weight_norm(nn.Linear(4, 4))
-        self.square = orthogonal(nn.Linear(4, 4))
-        self.spectral = spectral_norm(nn.Linear(4, 3))
-        self.lstm = nn.LSTM(4, 4)
-        self.up = nn.ConvTranspose1d(4, 4, 3, groups=2)
-        self.padded = weight_norm(nn.Embedding(5, 4, padding_idx=2))
-        self.statistics = nn.BatchNorm1d(4)
-        self.own = BatchNormLite(4)
 
 
 PARTS = ["", "normed", "square", "spectral", "lstm", "up", "padded", "statistics", "own"]

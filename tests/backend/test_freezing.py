@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from inspector_app.backend.freezing import freeze, plan_freeze, refreshed
+from inspector_app.backend.freezing import freeze, plan_freeze
+from inspector_app.backend.tree import refreshed
 from inspector_app.protocol.changes import apply
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.table import Flag
@@ -189,6 +191,65 @@ def test_a_parameter_that_is_no_leaf_is_refused(recwarn):
     assert list(reasons(edit).values()) == [["bias"]]
     assert trains(model) == {"weight": False, "bias": True}
     assert len(recwarn) == 0
+
+
+def test_a_zero_gradient_is_stale_too(model, tree):
+    """It is what zero_grad(set_to_none=False) leaves, and momentum or weight decay moves by it."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.5)
+    model.float16.grad = torch.ones_like(model.float16)
+    optimizer.zero_grad(set_to_none=False)
+    freeze(tree, at(tree, "float16"), True)
+    start = model.float16.detach().clone()
+    optimizer.step()
+    assert torch.equal(model.float16, start)
+
+
+def test_a_parameter_with_hooks_is_frozen_and_back():
+    model = nn.Linear(2, 2)
+    seen = []
+    model.weight.register_hook(lambda gradient: seen.append("gradient"))
+    model.weight.register_post_accumulate_grad_hook(lambda parameter: seen.append("after"))
+    edit = freeze(tree_of(model), np.arange(3, dtype=np.int32), True)
+    assert not model.weight.requires_grad
+    edit.undo()
+    model(torch.ones(1, 2)).sum().backward()
+    assert seen == ["gradient", "after"]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("compiled", ["script", "trace"])
+def test_compiled_modules_are_frozen_parameter_by_parameter(compiled):
+    """``ScriptModule.requires_grad_`` reaches nothing."""
+    plain = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    model = torch.jit.script(plain)
+    if compiled == "trace":
+        model = torch.jit.trace(plain, torch.ones(1, 3))
+    tree = tree_of(model)
+    edit = freeze(tree, at(tree, "0"), True)
+    assert [p.requires_grad for p in model.parameters()] == [False, False, True, True]
+    model(torch.ones(1, 3)).sum().backward()
+    assert [p.grad is None for p in model.parameters()] == [True, True, False, False]
+    edit.undo()
+    assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_between_two_steps_of_a_checkpointed_model(reentrant):
+    """Amid a step the recompute would fail; edits are made where none is under way."""
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
+    tree = tree_of(model)
+    x = torch.ones(2, 3, requires_grad=True)
+
+    def step():
+        checkpoint(model, x, use_reentrant=reentrant).sum().backward()
+
+    step()
+    edit = freeze(tree, at(tree, "0"), True)
+    step()
+    assert model[0].weight.grad is None
+    assert model[2].weight.grad is not None
+    edit.undo()
+    step()
 
 
 def test_lazy_parameters_stay_frozen_when_they_get_their_shape():

@@ -9,39 +9,25 @@ from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
 from inspector_app.backend.initialization import initialize, plan_initialize
-from inspector_app.backend.snapshots import SnapshotStore
 from inspector_app.protocol.errors import RefusedError, RequestError
 from inspector_app.protocol.messages import Scheme
 from inspector_app.protocol.schemes import all_arguments, parse_scheme
-from tests.backend.edit_models import Mixed, at, everything, paths, raw, state, tree_of
-
-
-@pytest.fixture
-def store():
-    store = SnapshotStore()
-    yield store
-    store.close()
+from tests.backend.edit_models import (
+    Mixed,
+    everything,
+    init_plan,
+    initialized,
+    paths,
+    raw,
+    refused,
+    state,
+    tree_of,
+)
 
 
 @pytest.fixture
 def model():
     return Mixed()
-
-
-def run(model, paths_, text, store, seed=0):
-    tree = tree_of(model)
-    rows = at(tree, *paths_) if paths_ else everything(tree)
-    return initialize(tree, rows, parse_scheme(text), seed, store)
-
-
-def refused(told):
-    return {path: one.reason for one in told.refused for path in one.examples}
-
-
-def plan(model, text, store, *paths_):
-    tree = tree_of(model)
-    rows = at(tree, *paths_) if paths_ else everything(tree)
-    return plan_initialize(tree, rows, parse_scheme(text), "", store)
 
 
 def global_state():
@@ -106,7 +92,7 @@ class TestValues:
                 # orthogonal_ knows neither 16 bits nor complex, trunc_normal_ no complex numbers.
                 assert dtype not in (torch.float32, torch.float64)
                 return
-        run(ours, [], text, store, seed=7)
+        initialized(ours, [], text, store, seed=7)
         assert raw(ours.first) == raw(theirs.first)
         assert raw(ours.second) == raw(theirs.second)
 
@@ -114,7 +100,7 @@ class TestValues:
         ours, theirs = nn.Module(), nn.Module()
         for layer in (ours, theirs):
             layer.wave = nn.Parameter(torch.ones(5, 8, dtype=torch.complex64).conj())
-        run(ours, [], "normal_", store, seed=3)
+        initialized(ours, [], "normal_", store, seed=3)
         with torch.random.fork_rng():
             torch.manual_seed(3)
             nn.init.normal_(theirs.wave)
@@ -125,28 +111,28 @@ class TestValues:
         for seed, noise in ((1, 5), (1, 6), (2, 5)):
             torch.manual_seed(noise)
             layer = nn.Linear(4, 4)
-            run(layer, [], "normal_", store, seed=seed)
+            initialized(layer, [], "normal_", store, seed=seed)
             values.append(raw(layer.weight))
         assert values[0] == values[1] != values[2]
 
     def test_of_any_seed_never_touch_the_global_random_state(self, model, store):
         before = global_state()
         for text in ["normal_", "xavier_uniform_", "reset_parameters"]:
-            plan(model, text, store)
-            run(model, [], text, store, seed=11).undo()
+            init_plan(model, [], text, store)
+            initialized(model, [], text, store, seed=11).undo()
         assert global_state() == before
 
     def test_count_as_a_change_for_autograd(self, store):
         layer = nn.Linear(3, 3)
         loss = layer(torch.ones(1, 3, requires_grad=True)).sum()
-        run(layer, [], "normal_", store)
+        initialized(layer, [], "normal_", store)
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             loss.backward()
 
     def test_that_overflow_are_refused_and_nothing_changes(self, model, store):
         before = state(model)
         with pytest.raises(RefusedError, match="float16 cannot hold") as error:
-            run(model, ["embed", "float16"], "normal_(std=100000)", store)
+            initialized(model, ["embed", "float16"], "normal_(std=100000)", store)
         assert "float16" in error.value.sentence
         assert state(model) == before
 
@@ -154,7 +140,7 @@ class TestValues:
         model.float16.requires_grad_(False)
         model.wave.grad = torch.ones_like(model.wave)
         before = state(model)
-        run(model, [], "zeros_", store)
+        initialized(model, [], "zeros_", store)
         after = state(model)
         assert {n: (v[0], v[1], v[3]) for n, v in after.items()} == {
             n: (v[0], v[1], v[3]) for n, v in before.items()
@@ -162,15 +148,15 @@ class TestValues:
 
     def test_of_an_lstm_reach_its_flat_weights(self, store):
         layer = nn.LSTM(3, 4)
-        run(layer, [], "zeros_", store)
+        initialized(layer, [], "zeros_", store)
         assert not layer(torch.ones(2, 1, 3))[0].any()
 
 
 class TestWhatIsWritten:
     def test_the_plan_is_what_happens(self, model, store):
-        told = plan(model, "normal_", store)
+        told = init_plan(model, [], "normal_", store)
         before = state(model)
-        edit = run(model, [], "normal_", store)
+        edit = initialized(model, [], "normal_", store)
         changed = {name for name, value in state(model).items() if value[2] != before[name][2]}
         assert set(paths(tree_of(model), told.changes)) == changed
         assert sorted(edit.rows) == sorted(told.changes)
@@ -180,27 +166,27 @@ class TestWhatIsWritten:
     def test_planning_changes_nothing(self, model, store):
         before = state(model)
         for text in [*SCHEMES, "reset_parameters"]:
-            plan(model, text, store)
+            init_plan(model, [], text, store)
         assert state(model) == before
 
     def test_the_padding_row_stays(self, model, store):
-        told = plan(model, "normal_", store, "head")  # tied to an embedding
+        told = init_plan(model, ["head"], "normal_", store)  # tied to an embedding
         assert "the padding row keeps its values: head.weight" in told.notes
         with torch.no_grad():
             model.embed.weight[1] = 3.0
         before = model.embed.weight.detach().clone()
-        run(model, ["head"], "normal_", store)
+        initialized(model, ["head"], "normal_", store)
         assert torch.equal(model.head.weight[1], before[1])
         assert (model.head.weight[[0, 2, 3, 4, 5]] != before[[0, 2, 3, 4, 5]]).all()
 
     def test_a_tied_tensor_is_written_once_and_all_names_told(self, model, store):
-        told = plan(model, "normal_", store, "embed", "head")
+        told = init_plan(model, ["embed", "head"], "normal_", store)
         assert told.tensors == 1
         assert "tied: embed.weight is also known as head.weight" in told.notes
         assert sorted(paths(tree_of(model), told.changes)) == ["embed.weight", "head.weight"]
 
     def test_what_shares_memory_in_part_is_told(self, model, store):
-        told = plan(model, "normal_", store, "body.2")
+        told = init_plan(model, ["body.2"], "normal_", store)
         assert any("shares" in note and "part" in note for note in told.notes)
         assert "part" in paths(tree_of(model), told.changes)
 
@@ -214,19 +200,19 @@ class TestWhatIsWritten:
                 "plain": nn.Conv2d(3, 4, 3),
             }
         )
-        (both,) = plan(model, "xavier_uniform_", store).notes
+        (both,) = init_plan(model, [], "xavier_uniform_", store).notes
         assert "depth.weight (32 groups, each on its own, fan_out 9, not 288)" in both
         assert "attention.in_proj_weight (3 projections, each on its own, fan_out 8" in both
         assert "lstm.weight_hh_l0 (4 gates, each on its own, fan_out 4, not 16)" in both
         assert "plain" not in both
         assert "up.weight" not in both  # the sum is the same
-        (inward,) = plan(model, "kaiming_uniform_", store).notes
+        (inward,) = init_plan(model, [], "kaiming_uniform_", store).notes
         assert "up.weight (fan_in 72, not 18)" in inward
         assert "depth" not in inward
-        (square,) = plan(model, "orthogonal_", store).notes
+        (square,) = init_plan(model, [], "orthogonal_", store).notes
         assert "lstm.weight_ih_l0 (4 gates, each on its own)" in square
         assert "up.weight (inputs first)" in square
-        assert plan(model, "normal_", store).notes == []
+        assert init_plan(model, [], "normal_", store).notes == []
 
 
 def expanded():
@@ -312,37 +298,37 @@ def holding(tensor, **kwargs):
 )
 def test_refused_with_the_reason(build, text, path, word, store):
     model = nn.ModuleDict({"odd": build(), "good": nn.Linear(3, 3)})
-    told = plan(model, text, store)
+    told = init_plan(model, [], text, store)
     assert word in refused(told)[f"odd.{path}"]
     assert "good.weight" in paths(tree_of(model), told.changes)
     assert f"odd.{path}" not in paths(tree_of(model), told.changes)
-    run(model, [], text, store)  # the rest goes through
+    initialized(model, [], text, store)  # the rest goes through
     with pytest.raises(RefusedError, match=re.escape(word)):
-        run(model, [f"odd.{path}"], text, store)
+        initialized(model, [f"odd.{path}"], text, store)
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.float8_e4m3fn], ids=str)
 def test_constants_are_written_to_any_type(dtype, store):
     layer = holding(torch.ones(2, 3).to(dtype), requires_grad=False)
-    edit = run(layer, [], "zeros_", store)
+    edit = initialized(layer, [], "zeros_", store)
     assert not layer.weight.view(torch.uint8).any()
     edit.undo()
     assert layer.weight.float().eq(1).all()
 
 
 def test_buffers_and_attributes_are_refused_when_pointed_at(model, store):
-    told = refused(plan(model, "normal_", store, "seen", "plain", "head"))
+    told = refused(init_plan(model, ["seen", "plain", "head"], "normal_", store))
     assert "buffer" in told["seen"]
     assert "plain attribute" in told["plain"]
-    assert refused(plan(model, "normal_", store, "body")) == {}
+    assert refused(init_plan(model, ["body"], "normal_", store)) == {}
     with pytest.raises(RefusedError, match="buffer"):
-        run(model, ["seen"], "normal_", store)
+        initialized(model, ["seen"], "normal_", store)
 
 
 def test_under_a_pruning_mask(store):
     layer = prune.random_unstructured(nn.Linear(4, 4), "weight", amount=0.5)
-    assert "pruned" in " ".join(plan(layer, "normal_", store).notes)
-    run(layer, [], "normal_(5, 0.1)", store)
+    assert "pruned" in " ".join(init_plan(layer, [], "normal_", store).notes)
+    initialized(layer, [], "normal_(5, 0.1)", store)
     layer(torch.ones(1, 4))
     assert int((layer.weight == 0).sum()) == 8
     assert (layer.weight[layer.weight != 0] > 3).all()

@@ -3,12 +3,11 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
-from inspector_app.backend.initialization import initialize
 from inspector_app.backend.layouts import ONE, layout_of
 from inspector_app.backend.snapshots import SnapshotStore
-from inspector_app.protocol.schemes import parse_scheme
-from tests.backend.edit_models import everything, tree_of
+from tests.backend.edit_models import init_plan, initialized
 
 # Layer, name, and what one output unit sums over and one input unit feeds, counted by hand.
 FANS = [
@@ -37,6 +36,49 @@ def test_fans_are_those_of_the_layer(build, name, fan_in, fan_out):
     assert layout_of(layer, name, shape).fans(shape) == {"fan_in": fan_in, "fan_out": fan_out}
 
 
+class Attention(nn.Module):
+    """Query, key and value in one plain layer, as most transformers are written."""
+
+    def __init__(self, width=8, outputs=24):
+        super().__init__()
+        self.query_key_value = nn.Linear(width, outputs, bias=False)
+
+
+@pytest.mark.parametrize("build", [Attention, lambda: weight_norm_of(Attention())])
+def test_fused_projections_are_known_by_their_name(build, store):
+    model = build()
+    (note,) = (n for n in init_plan(model, [], "xavier_normal_", store).notes if "its name" in n)
+    assert "(3 projections going by its name, each on its own, fan_out 8, not 24)" in note
+    initialized(model, [], "orthogonal_", store)
+    for part in model.query_key_value.weight.detach().chunk(3):
+        assert torch.allclose(part @ part.T, torch.eye(8), atol=1e-5)
+
+
+def weight_norm_of(model):
+    weight_norm(model.query_key_value)
+    return model
+
+
+def test_a_fused_name_with_another_shape_is_one_matrix():
+    assert layout_of(nn.Linear(8, 16), "weight", (16, 8), "query_key_value") == ONE
+    assert layout_of(nn.Linear(8, 24), "weight", (24, 8), "head") == ONE
+    assert layout_of(nn.Embedding(24, 8), "weight", (24, 8), "qkv") == ONE
+
+
+@pytest.mark.parametrize(
+    ("called", "outputs", "blocks", "fan_out"), [("c_attn", 12, 3, 4), ("c_fc", 12, 1, 12)]
+)
+def test_the_transposed_linear_of_gpt2(called, outputs, blocks, fan_out):
+    layer = pytest.importorskip("transformers.pytorch_utils").Conv1D(outputs, 4)
+    layout = layout_of(layer, "weight", (4, outputs), called)
+    assert layout.fans((4, outputs)) == {"fan_in": 4, "fan_out": fan_out}
+    matrices = layout.matrices(layer.weight.detach())
+    assert len(matrices) == blocks
+    image = torch.randn(2, 4)
+    whole = torch.cat([image @ matrix.T for matrix in matrices], 1)
+    assert torch.allclose(whole, layer(image) - layer.bias, atol=1e-6)
+
+
 def test_matrices_are_views_of_the_weight():
     layer = nn.ConvTranspose2d(8, 4, 3, groups=2)
     weight = layer.weight.detach()
@@ -53,9 +95,8 @@ def test_a_weight_that_does_not_fit_its_layer_is_taken_as_it_is():
 
 
 def run(model, text):
-    tree = tree_of(model)
     store = SnapshotStore()
-    initialize(tree, everything(tree), parse_scheme(text), 0, store)
+    initialized(model, [], text, store)
     store.close()
     return model
 

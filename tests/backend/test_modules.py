@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
 from torch import nn
 
-from inspector_app.backend.modules import modules_of, tensors_of
+from inspector_app.backend.modules import (
+    modules_of,
+    set_training_flag,
+    tensors_of,
+    training_flag,
+)
 
 
 def test_the_same_as_named_modules():
@@ -40,3 +47,25 @@ def test_great_depth():
     while len(top):  # taken apart by hand: freeing it whole would recurse
         inner = vars(top)["_modules"].pop("0")
         top = inner
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("build", [lambda: nn.Linear(2, 2), lambda: torch.jit.script(nn.ReLU())])
+def test_the_training_flag_is_read_and_set_past_any_override(build):
+    class Stubborn(nn.Module):
+        def train(self, mode=True):
+            raise AssertionError
+
+    for module in (build(), Stubborn()):
+        assert training_flag(module) is True
+        set_training_flag(module, False)
+        assert training_flag(module) is False
+        assert not module.training
+
+
+def test_a_half_constructed_module_has_no_training_flag():
+    class Half(nn.Module):
+        def __init__(self):
+            pass
+
+    assert training_flag(Half()) is None

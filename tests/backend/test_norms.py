@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
-from inspector_app.backend.freezing import freeze
+from inspector_app.backend.freezing import freeze, plan_freeze
 from inspector_app.backend.norms import hold, plan_hold
 from inspector_app.protocol.errors import RefusedError
 from sample_models.batchnorm_lite import BatchNormLite
@@ -94,6 +95,66 @@ def test_refused_where_there_are_none(model, path):
     assert not len(told.changes)
     with pytest.raises(RefusedError, match=rf"no statistics to hold: {path}"):
         hold(tree, at(tree, path), True)
+
+
+class TestSpectralNorm:
+    """Its estimate of the largest singular value moves a frozen weight in train mode."""
+
+    @pytest.fixture(params=["parametrized", "hooked"])
+    def model(self, request):
+        if request.param == "parametrized":
+            return nn.Sequential(parametrizations.spectral_norm(nn.Linear(40, 40)))
+        return nn.Sequential(nn.utils.spectral_norm(nn.Linear(40, 40)))
+
+    def test_is_held_like_running_statistics(self, model):
+        tree = tree_of(model)
+        assert any("still move" in n for n in plan_freeze(tree, everything(tree), True, "").notes)
+        freeze(tree, everything(tree), True)
+        hold(tree, everything(tree), True)
+        held = model[0](torch.eye(40))
+        assert torch.equal(model[0](torch.eye(40)), held)
+        notes = plan_freeze(tree, everything(tree), True, "").notes
+        assert not any("still move" in note for note in notes)
+        model.train()
+        moved = [model[0](torch.eye(40)) for _ in range(2)]
+        assert not torch.equal(moved[0], moved[1])
+
+    def test_belongs_to_the_weight_that_it_divides(self, model):
+        tree = tree_of(model)
+        original = next(path for path in tree.table.paths if "orig" in path)
+        assert plan_hold(tree, at(tree, original), True, "").tensors == 1
+
+
+class TestCompiled:
+    """torch.jit keeps the training flag in C++; a trace has no use for it."""
+
+    def batch_norm(self):
+        return nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_scripted_layers_are_held(self):
+        model = torch.jit.script(self.batch_norm())
+        tree = tree_of(model)
+        told = plan_hold(tree, everything(tree), True, "")
+        assert any("scripted" in note and note.endswith(": 1") for note in told.notes)
+        edit = hold(tree, everything(tree), True)
+        before = state(model)
+        model(5 + torch.randn(8, 3))
+        assert state(model) == before
+        edit.undo()
+        model(5 + torch.randn(8, 3))
+        assert state(model) != before
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_traced_layers_are_refused(self):
+        model = torch.jit.trace(self.batch_norm(), torch.randn(4, 3), check_trace=False)
+        tree = tree_of(model)
+        told = plan_hold(tree, everything(tree), True, "")
+        assert [one.reason for one in told.refused] == [
+            "traced: does in every mode what it did when it was traced"
+        ]
+        with pytest.raises(RefusedError, match=r"hold: 1 \(traced"):
+            hold(tree, everything(tree), True)
 
 
 def test_runs_no_code_of_the_layers():

@@ -6,30 +6,26 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
-from inspector_app.backend.initialization import initialize, plan_initialize
-from inspector_app.backend.snapshots import SnapshotStore
+from inspector_app.backend.initialization import plan_initialize
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.schemes import parse_scheme
-from tests.backend.edit_models import at, everything, paths, state, tree_of
-
-
-@pytest.fixture
-def store():
-    store = SnapshotStore()
-    yield store
-    store.close()
+from tests.backend.edit_models import (
+    everything,
+    init_plan,
+    initialized,
+    paths,
+    refused,
+    state,
+    tree_of,
+)
 
 
 def run(model, text, store, *where, seed=3):
-    tree = tree_of(model)
-    rows = at(tree, *where) if where else everything(tree)
-    return initialize(tree, rows, parse_scheme(text), seed, store)
+    return initialized(model, where, text, store, seed)
 
 
 def reasons(model, text, store):
-    tree = tree_of(model)
-    told = plan_initialize(tree, everything(tree), parse_scheme(text), "", store)
-    return {path: one.reason for one in told.refused for path in one.examples}
+    return refused(init_plan(model, [], text, store))
 
 
 def drawn(scheme, like, seed=3):

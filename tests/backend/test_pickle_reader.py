@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector_app.backend.collecting import without_collection
-from inspector_app.backend.opening import pickle_reader
-from inspector_app.backend.opening.pickle_reader import PickleError, read_pickle
-from inspector_app.backend.opening.pickle_values import Foreign, Global, Items, Members
+from inspector_app.backend.formats import pickle_reader
+from inspector_app.backend.formats.pickle_reader import PickleError, read_pickle
+from inspector_app.backend.formats.pickle_values import Foreign, Global, Items, Members
 from inspector_app.protocol.errors import TargetError
 from tests.backend.torch_files import Canary, description_of
 

@@ -7,36 +7,29 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import weight_norm
 
-from inspector_app.backend.initialization import initialize, plan_initialize
 from inspector_app.backend.snapshots import SnapshotStore
 from inspector_app.protocol.errors import ModelError, RefusedError
 from inspector_app.protocol.messages import Scheme
-from tests.backend.edit_models import Mixed, at, everything, paths, raw, state, tree_of
+from tests.backend.edit_models import (
+    Mixed,
+    init_plan,
+    initialized,
+    paths,
+    raw,
+    refused,
+    state,
+    tree_of,
+)
 
 RESET = Scheme(name="reset_parameters")
 
 
-@pytest.fixture
-def store():
-    store = SnapshotStore()
-    yield store
-    store.close()
-
-
 def plan(model, store, *where):
-    tree = tree_of(model)
-    rows = at(tree, *where) if where else everything(tree)
-    return plan_initialize(tree, rows, RESET, "Reset", store)
+    return init_plan(model, where, "reset_parameters", store)
 
 
 def reset(model, store, *where, seed=0):
-    tree = tree_of(model)
-    rows = at(tree, *where) if where else everything(tree)
-    return initialize(tree, rows, RESET, seed, store)
-
-
-def refused(told):
-    return {path: one.reason for one in told.refused for path in one.examples}
+    return initialized(model, where, "reset_parameters", store, seed)
 
 
 def expected(model, seed, order):

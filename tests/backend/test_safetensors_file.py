@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save, save_file
 
-from inspector_app.backend.opening.mapped_file import DamagedFileError
-from inspector_app.backend.opening.safetensors_file import (
+from inspector_app.backend.formats.mapped_file import DamagedFileError
+from inspector_app.backend.formats.safetensors_file import (
     BLOCK,
     CODES,
     KINDS,

@@ -168,7 +168,7 @@ def test_checkpoint_says_what_it_cannot(session, tmp_path):
     session.export(path)
     opened = session.open(path)
     assert opened.kind == "checkpoint"
-    assert opened.disabled.keys() == {"freeze", "initialize", "watch", "run"}
+    assert opened.disabled.keys() == {"freeze", "initialize", "watch", "run", "load"}
     for request in (
         m.Freeze(selection=everything()),
         m.Initialize(selection=everything(), scheme=m.Scheme(name="zeros_")),

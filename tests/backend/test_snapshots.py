@@ -174,3 +174,53 @@ def test_budgets_hold(sizes):
         assert sum(s.size for s in live if s.on_disk) <= 250
         assert live == kept[len(kept) - len(live) :]  # always the newest ones
     store.close()
+
+
+def test_a_large_tensor_on_disk_is_swapped_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshots, "PIECE", 64)
+    store = SnapshotStore(0, 10**6, str(tmp_path))
+    whole, turned, small = torch.randn(7, 9), torch.randn(9, 7).t(), torch.randn(3)
+    tensors = [whole, turned, small]
+    before = [raw(tensor) for tensor in tensors]
+    snapshot = store.reserve(sum(map(stored_size, tensors)))
+    for tensor in tensors:
+        snapshot.put(tensor)
+        tensor.neg_()
+    after = [raw(tensor) for tensor in tensors]
+    sizes = []
+    copy = snapshots._copy
+    monkeypatch.setattr(
+        snapshots, "_copy", lambda values: sizes.append(stored_size(values)) or copy(values)
+    )
+    snapshot.exchange(tensors)
+    assert [raw(tensor) for tensor in tensors] == before
+    assert sizes == [64, 64, 64, 60, 252, 12]  # what does not lie in order goes as a whole
+    snapshot.exchange(tensors)
+    assert [raw(tensor) for tensor in tensors] == after
+    store.close()
+
+
+def test_a_disk_that_fails_in_the_middle_of_a_tensor_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshots, "PIECE", 64)
+    store = SnapshotStore(0, 10**6, str(tmp_path))
+    tensors = [torch.arange(40.0), torch.ones(40)]
+    snapshot = store.reserve(320)
+    for tensor in tensors:
+        snapshot.put(tensor * 2)
+    write, left = snapshot._write, [4]
+
+    def failing(offset, values):
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(28, "No space left on device")
+        write(offset, values)
+
+    monkeypatch.setattr(snapshot, "_write", failing)
+    with pytest.raises(OSError, match="No space left"):
+        snapshot.exchange(tensors)
+    assert torch.equal(tensors[0], torch.arange(40.0))
+    assert torch.equal(tensors[1], torch.ones(40))
+    snapshot.exchange(tensors)
+    assert torch.equal(tensors[0], torch.arange(40.0) * 2)
+    assert torch.equal(tensors[1], torch.ones(40) * 2)
+    store.close()

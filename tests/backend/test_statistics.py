@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from inspector_app.backend import statistics
 from inspector_app.backend.jobs import Task
-from inspector_app.backend.statistics import chunks, measure
+from inspector_app.backend.statistics import chunks, measure, measure_both
 from inspector_app.protocol.errors import Cancelled, RefusedError
 
 
@@ -136,3 +136,42 @@ def test_progress_and_cancel(monkeypatch):
 def test_unreadable_tensors_are_refused():
     with pytest.raises(RefusedError, match="meta"):
         measure(torch.empty(2, device="meta"))
+
+
+class TestBoth:
+    def test_bins_have_the_same_edges_around_all_values(self):
+        before, after = torch.tensor([0.0, 1.0, 2.0]), torch.tensor([[-1.0, 1.5], [1.0, 1.0]])
+        first, second = measure_both(before, after, row=4)
+        assert (first.row, second.row) == (4, 4)
+        for found, values in ((first, before), (second, after)):
+            assert (found.low, found.high) == (-1.0, 2.0)
+            counts, _ = np.histogram(values.numpy(), 64, (-1.0, 2.0))
+            assert found.counts.tolist() == counts.tolist()
+            alone = measure(values)
+            assert (found.mean, found.deviation, found.norm) == (
+                (alone.mean, alone.deviation, alone.norm)
+            )
+            assert (found.minimum, found.maximum) == (alone.minimum, alone.maximum)
+
+    def test_equal_constants_are_seen_in_the_middle(self):
+        first, second = measure_both(torch.full((1000,), 0.1), torch.full((3,), 0.1))
+        assert (first.low, first.high) == (second.low, second.high)
+        assert first.low < first.minimum == first.mean == first.maximum < first.high
+        assert first.counts.max() == 1000
+
+    def test_without_finite_values_each_stands_alone(self):
+        first, second = measure_both(torch.tensor([math.nan]), torch.tensor([2.0, 6.0]))
+        assert first.minimum is None
+        assert (second.low, second.high) == (2.0, 6.0)
+
+    def test_as_far_apart_as_float64_reaches(self):
+        largest = torch.finfo(torch.float64).max
+        first, second = measure_both(
+            torch.tensor([-largest, largest], dtype=torch.float64), torch.tensor([1e-300, 1.0])
+        )
+        assert first.counts.sum() == second.counts.sum() == 2
+        assert second.mean == pytest.approx(0.5)
+
+    def test_unreadable_tensors_are_refused(self):
+        with pytest.raises(RefusedError, match="meta"):
+            measure_both(torch.zeros(2), torch.empty(2, device="meta"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from inspector_app.backend.checkpoint import Checkpoint
+from inspector_app.backend.opening import open_checkpoint
 from inspector_app.backend.summary import bytes_text, summary_json, summary_text
 from inspector_app.backend.tree import build_tree, totals
 
@@ -52,12 +52,20 @@ def test_json_has_what_was_promised() -> None:
         "bytes": 4 * (28 + 11) + 8,
     }
     rows = {row["path"]: row for row in made["rows"]}
-    assert rows[""] == {"path": "", "name": "", "role": "module", "class": "Mixed"}
+    assert rows[""] == {
+        "path": "",
+        "name": "",
+        "role": "module",
+        "class": "Mixed",
+        "marks": ["partly frozen"],
+        "training": True,
+    }
     assert rows["head.weight"] == {
         "path": "head.weight",
         "name": "weight",
         "role": "parameter",
         "class": "Parameter",
+        "marks": ["tied"],
         "shape": [5, 4],
         "dtype": "float32",
         "device": "cpu",
@@ -65,6 +73,7 @@ def test_json_has_what_was_promised() -> None:
         "persistent": True,
         "bytes": 80,
         "tied": ["embed.weight"],
+        "overlaps": [],
         "registration": {"optimizer": True, "moved": True, "saved": True},
     }
     assert rows["passing"]["persistent"] is False
@@ -152,7 +161,7 @@ def test_checkpoint(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"layer.weight": torch.ones(2, 3), "top": torch.ones(1)}, tmp_path / "w.safetensors")
-    checkpoint = Checkpoint(tmp_path / "w.safetensors")
+    checkpoint = open_checkpoint(tmp_path / "w.safetensors")
     checkpoint.close()
     sums = checkpoint.totals()
     made = summary_json(checkpoint.tree, sums, target="w", kind="checkpoint")

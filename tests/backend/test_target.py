@@ -79,15 +79,15 @@ def _zip(path: Path) -> None:
         archive.writestr("notes/read.me", "hello")
 
 
-def _legacy(path: Path) -> None:
-    torch.save({"a": torch.ones(1)}, path, _use_new_zipfile_serialization=False)
+def _pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"a": [1, 2]}))
 
 
 WRITERS = {
     "git-lfs": lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"),
     "web page": lambda p: p.write_text("\n<!DOCTYPE html><html></html>"),
     "zip archive": _zip,
-    "pickle": _legacy,
+    "pickle": _pickle,
     "GGUF": lambda p: p.write_bytes(b"GGUF" + bytes(20)),
     "is empty": lambda p: p.write_bytes(b""),
     "text file": lambda p: p.write_text("hello é"),

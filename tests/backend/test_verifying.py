@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from inspector_app.backend import verifying
-from inspector_app.backend.checkpoint import Checkpoint
+from inspector_app.backend import pieces
 from inspector_app.backend.exporting import ExportFacts, export
-from inspector_app.backend.hashing import HashLane
-from inspector_app.backend.opening.safetensors_file import SafetensorsFile
-from inspector_app.backend.states import StateDict
-from inspector_app.backend.verifying import examine, verify
+from inspector_app.backend.formats.safetensors_file import SafetensorsFile
+from inspector_app.backend.opening import open_checkpoint
+from inspector_app.backend.states import StateDict, tensor_blocks
+from inspector_app.backend.verifying import verify
+from inspector_app.backend.verifying.of_safetensors import examine
 from inspector_app.protocol.errors import Cancelled, TargetError
+from inspector_app.protocol.messages import ExportOptions
 
 STATE = {
     "fc.weight": torch.arange(80.0).reshape(8, 10),
@@ -51,7 +52,7 @@ def test_an_export_verifies(path):
     assert (found.tensors, found.bytes, found.path) == (4, len(content), path)
     assert found.sha256 == hashlib.sha256(content).hexdigest()
     assert verify(path, against=StateDict(STATE)).ok
-    assert verify(path, against=Checkpoint(path)).ok
+    assert verify(path, against=open_checkpoint(path)).ok
 
 
 def test_every_difference_is_told(path):
@@ -90,21 +91,23 @@ def test_values_that_are_no_tensors_are_not_missed(path):
 
 
 @given(st.sets(st.integers(0, 299)), st.integers(1, 64))
-def test_differing_elements_are_counted_right_however_the_file_is_cut(
-    tmp_path_factory, places, piece
-):
-    path = str(tmp_path_factory.mktemp("cut") / "x")
-    values = {"a": torch.zeros(3, dtype=torch.uint8), "b": torch.zeros(300)}
-    export(StateDict(values), path)
-    changed = values["b"].clone()
+def test_differing_elements_are_counted_right_however_they_are_cut(places, size):
+    values = torch.zeros(300)
+    changed = values.clone()
     changed[sorted(places)] = 1
-    before, verifying.BLOCK = verifying.BLOCK, piece
-    try:
-        found = verify(path, against=StateDict({**values, "b": changed}))
-    finally:
-        verifying.BLOCK = before
-    words = f"values differ in {len(places)} of 300 elements"
-    assert [difference.what for difference in found.differences] == ([words] if places else [])
+    comparison = pieces.Comparison([1, 4])
+    runs = [
+        *pieces.runs_of(0, 3, tensor_blocks(torch.zeros(3, dtype=torch.uint8))),
+        *pieces.runs_of(1, 1200, tensor_blocks(values)),
+    ]
+    got = np.concatenate([np.zeros(3, np.uint8), changed.view(torch.uint8).numpy()])
+    offset = 0
+    for piece in pieces.in_pieces(runs, size):
+        assert piece.size == min(size, len(got) - offset)
+        comparison.compare(got[offset : offset + piece.size], piece)
+        offset += piece.size
+    assert offset == len(got)
+    assert comparison.differing == ({1: len(places)} if places else {})
 
 
 def test_any_flipped_bit_is_caught(path):
@@ -186,8 +189,8 @@ def test_an_export_saved_again_by_the_library_is_told_by_its_hash(path):
     assert verify(path).recorded == "differs"
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK\3\4" + b"\0" * 100])
-def test_what_is_no_safetensors_file_is_an_error(tmp_path, content):
+@pytest.mark.parametrize("content", [None, b"", b"GGUF" + b"\0" * 100, b"{}"])
+def test_what_is_no_checkpoint_is_an_error(tmp_path, content):
     path = tmp_path / "x"
     if content is not None:
         path.write_bytes(content)
@@ -231,20 +234,37 @@ def test_a_source_that_gives_other_bytes_than_it_said_is_told(path):
     ]
 
 
-def test_examine_counts_every_byte_of_the_data(path):
-    moved = []
+def test_a_file_without_a_hash_is_read_all_the_same(tmp_path):
+    path = str(tmp_path / "x")
+    save_file(STATE, path)
     file = SafetensorsFile(path)
-    examined = examine(file, None, payload=False, moved=moved.append)
-    assert sum(moved) == file.size - file.data_start
-    assert (examined.payload, examined.differences) == ("", [])
+    examined = examine(file, None)
     file.close()
+    with open(path, "rb") as content:
+        assert examined.sha256 == hashlib.sha256(content.read()).hexdigest()
+    assert (examined.recorded, examined.ours, examined.differences) == ("absent", False, [])
 
 
-def test_a_hash_lane_is_sha256_and_passes_errors_on():
-    with HashLane(b"a") as lane:
-        for block in (b"b", memoryview(b"c"), b""):
-            lane.update(block)
-        assert lane.hexdigest() == hashlib.sha256(b"abc").hexdigest()
-        lane.update("text")
-        with pytest.raises(TypeError):
-            lane.update(b"more")
+def test_an_archive_that_is_broken_fails_and_says_so(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"PK\3\4" + b"\0" * 100)
+    found = verify(str(path))
+    assert not found.ok
+    assert "is damaged" in found.differences[0].what
+
+
+def test_names_that_the_file_leaves_out_as_aliases_are_compared(tmp_path):
+    held = torch.arange(6.0)
+    path = str(tmp_path / "x")
+    report = export(StateDict({"a": held, "b": held.detach()}), path, ExportOptions(ties="alias"))
+    assert report.tensors == 1
+    assert verify(path, against=StateDict({"a": held, "b": held})).ok
+    assert verify(path, against=StateDict({"a": held, "b": held.clone()})).ok
+    other = held.clone()
+    other[2] = 9
+    found = verify(path, against=StateDict({"a": held, "b": other}))
+    assert [(d.name, d.what) for d in found.differences] == [
+        ("b", "values differ in 1 of 6 elements")
+    ]
+    found = verify(path, against=StateDict({"a": held, "c": other}))
+    assert [(d.name, d.what) for d in found.differences] == [("c", "missing")]

@@ -2,6 +2,7 @@
 
 import io
 import os
+import warnings
 import zipfile
 
 import torch
@@ -22,6 +23,22 @@ def archive_of(value):
     buffer = io.BytesIO()
     torch.save(value, buffer)
     return buffer.getvalue()
+
+
+def legacy_of(value, protocol=2):
+    """The bytes that torch.save wrote before it wrote zip archives."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes whose source is not found
+        torch.save(value, buffer, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+    return buffer.getvalue()
+
+
+def written(folder, content, name="x.pt"):
+    """A file of these bytes, or of what torch.save makes of a value."""
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else archive_of(content))
+    return path
 
 
 def description_of(value):

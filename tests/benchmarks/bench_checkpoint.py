@@ -25,8 +25,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from inspector_app.backend.checkpoint import Checkpoint
 from inspector_app.backend.exporting import export
+from inspector_app.backend.opening import open_checkpoint
 from inspector_app.backend.states import StateDict
 from inspector_app.backend.statistics import measure
 from inspector_app.backend.verifying import verify
@@ -67,7 +67,7 @@ def opening(path: str, label: str) -> None:
     for _ in range(ROUNDS):
         checkpoint = None
         start = time.perf_counter()
-        checkpoint = Checkpoint(path)
+        checkpoint = open_checkpoint(path)
         opens.append(time.perf_counter() - start)
         trees.append(seconds(lambda opened=checkpoint: opened.tree))
         marks.append(seconds(checkpoint.fingerprint))
@@ -83,7 +83,7 @@ def opening(path: str, label: str) -> None:
 def streaming(path: str) -> None:
     """Memory while a large file is measured and verified."""
     before = resident()
-    checkpoint = Checkpoint(path)
+    checkpoint = open_checkpoint(path)
     peak = 0.0
     for name in checkpoint.names():
         measure(checkpoint.tensor(name))

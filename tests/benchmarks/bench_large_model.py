@@ -83,7 +83,7 @@ def wait(condition: Callable[[], bool]) -> None:
 def one_round(window: MainWindow, painted: Painted, target: str, told: Path) -> tuple[float, ...]:
     opened: list[float] = []
     window.session.opened.connect(lambda _: opened.append(time.monotonic()))
-    window.open(target, {})
+    window.opening.open(target, {})
     wait(lambda: bool(opened) and painted.last > opened[0])
     floor, had_model = map(float, told.read_text().split())
     to_tree = painted.last - had_model
@@ -113,7 +113,7 @@ def opened(window: MainWindow, painted: Painted, target: str) -> tuple[float, fl
     arrived: list[float] = []
     window.session.opened.connect(answers.append)
     window.session.opened.connect(lambda _: arrived.append(time.monotonic()))
-    window.open(target, {})
+    window.opening.open(target, {})
     wait(lambda: bool(arrived) and painted.last > arrived[0])
     return answers[0].seconds + painted.last - arrived[0], resident(window.session.process_id)
 
@@ -136,7 +136,7 @@ def main() -> None:
             painted = Painted(window.tree_panel.view.viewport())
             window.show()
             results.append(one_round(window, painted, f"{file}:build_model", told))
-            window.close()
+            window.close_now()
         large = folder / "large.safetensors"
         sparse_checkpoint(str(large), [f"layers.{n}.weight" for n in range(1000)], 1_050_000)
         window = MainWindow(ClientSession(), settings, themes)
@@ -148,7 +148,7 @@ def main() -> None:
             f"{large.stat().st_size / 1e9:.1f} GB checkpoint: tree after {1000 * seconds:.0f} ms "
             f"(1,000 ms), memory growth {large_held - small_held:.0f} MB (100 MB)"
         )
-        window.close()
+        window.close_now()
     for floor, to_tree, toggle, worst in results:
         print(
             f"named_modules {1000 * floor:.0f} ms, model to tree {1000 * to_tree:.0f} ms: "

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
 
-from inspector_app.backend.checkpoint import Checkpoint
+from inspector_app.backend.opening import open_checkpoint
 
 ROUNDS = 5
 
@@ -42,7 +42,7 @@ def opening(path: str, label: str) -> None:
     for _ in range(ROUNDS):
         checkpoint = None
         start = time.perf_counter()
-        checkpoint = Checkpoint(path)
+        checkpoint = open_checkpoint(path)
         opens.append(time.perf_counter() - start)
         rows = len(checkpoint.tree.table)
         checkpoint.fingerprint()

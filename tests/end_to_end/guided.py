@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QMenuBar, QToolButton, QWidge
 from inspector_app.cli import main
 from inspector_app.gui.main_window import MainWindow
 from inspector_app.gui.models.tree_model import RowTreeModel
+from widgets.tree_painter import freeze_box
 
 
 def centre(widget: QWidget, rect: QRect) -> list[int]:
@@ -81,7 +82,7 @@ def find_row(path: str, part: str) -> list[int] | None:
     if not rect.isValid() or not view.viewport().rect().contains(rect.center()):
         return None
     if part == "box":
-        rect = view._delegate.freeze_box(rect)
+        rect = freeze_box(rect)
     elif part == "arrow":
         return centre(view.viewport(), QRect(rect.left() - 16, rect.top(), 16, rect.height()))
     else:
@@ -116,6 +117,7 @@ def state() -> dict[str, Any]:
         "dialog": active.objectName() if active is not None else "",
         "torch": "torch" in sys.modules,
         "size": [main_window.width(), main_window.height()],
+        "clipboard": QApplication.clipboard().text(),
     }
 
 

@@ -29,6 +29,14 @@ def fake_session(qapp) -> Iterator[FakeSession]:
 
 
 @pytest.fixture
+def opened_session(qtbot, fake_session) -> FakeSession:
+    """A session in which the small model is open."""
+    fake_session.open_target("fake.py:make")
+    qtbot.waitUntil(lambda: fake_session.target is not None)
+    return fake_session
+
+
+@pytest.fixture
 def worker_command() -> list[str]:
     """Starts the worker of tests/gui/fake_worker.py, which has no torch to import."""
     return [sys.executable, "-m", "tests.gui.fake_worker"]

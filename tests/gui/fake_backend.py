@@ -8,9 +8,11 @@ import msgspec
 import numpy as np
 
 from inspector_app.protocol import changes
-from inspector_app.protocol.errors import RequestError
+from inspector_app.protocol.errors import RefusedError, RequestError
 from inspector_app.protocol.messages import (
     BINS,
+    ApplyRequiresGrad,
+    BeforeAfter,
     DescribeInputs,
     DescribeRow,
     Detail,
@@ -21,28 +23,40 @@ from inspector_app.protocol.messages import (
     Fact,
     Freeze,
     GetRecords,
+    GetScript,
+    HoldStatistics,
     Initialize,
     InputField,
     InputForm,
     JournalEntry,
+    LoadState,
     Measure,
     Open,
     Opened,
     PlanExport,
     PlanFreeze,
+    PlanHoldStatistics,
     PlanInitialize,
     Planned,
+    PlanState,
+    Previewed,
+    PreviewInitialize,
+    Proof,
     Ran,
     Records,
     Redo,
     Replay,
     Request,
     Run,
+    Script,
     Selection,
     Series,
     Source,
+    StateDifference,
+    StatePlan,
     Statistics,
     Tie,
+    Trust,
     Undo,
     Unwatch,
     Verified,
@@ -62,6 +76,10 @@ class FakeBackend:
         self.disabled: dict[str, str] = {}
         self.kind = "model"
         self.fingerprint = "0" * 8
+        self.trust: Trust | None = None  # what an untrusted target would import
+        self.notes: list[str] = []  # of an opening
+        self.differences = state_differences()  # of every checkpoint that is laid on
+        self.requires_grad = 0  # parameters whose noted requires_grad differs
         self.journal: list[JournalEntry] = []
         self.revision = 0
         self.series: list[Series] = []
@@ -93,6 +111,9 @@ class FakeBackend:
             disabled=self.disabled,
             fingerprint=self.fingerprint,
             seconds=0.1,
+            trusted=request.trusted,
+            trust=None if request.trusted else self.trust,
+            notes=self.notes,
         )
 
     def _position(self, row: int) -> int:
@@ -170,6 +191,47 @@ class FakeBackend:
     def plan_initialize(self, request: PlanInitialize) -> Planned:
         return self._plan(request.scheme.name, self._parameters(request.selection))
 
+    def preview_initialize(self, request: PreviewInitialize) -> Previewed:
+        """Values that the seed moves about."""
+        at = self._parameters(request.selection)
+        tried = []
+        for position in at[: request.limit].tolist():
+            row = int(self.table.ids[position])
+            before = self.measure(Measure(row=row))
+            after = msgspec.structs.replace(
+                before, mean=float(request.seed), counts=np.roll(before.counts, 8)
+            )
+            path = self.table.path(position)
+            tried.append(BeforeAfter(row=row, path=path, before=before, after=after))
+        return Previewed(tensors=tried, more=len(at) - len(tried))
+
+    def _keepers(self, selection: Selection) -> np.ndarray:
+        """Positions of layers with running statistics at, below, or around what is selected."""
+        rows = [self._position(row) for row in selection.rows]
+        rows += [at for at, path in enumerate(self.table.paths) if path in (*selection.patterns,)]
+        chosen = np.zeros(len(self.table), bool)
+        for at in rows:
+            chosen[at : self.table.end[at]] = True
+            chosen[max(self.table.parent[at], 0)] |= self.table.role[at] != Role.MODULE
+        kind = np.asarray([self.table.class_name(at) == "BatchNorm1d" for at in range(len(chosen))])
+        return np.flatnonzero(chosen & kind).astype(np.int32)
+
+    def plan_hold_statistics(self, request: PlanHoldStatistics) -> Planned:
+        at = self._keepers(request.selection)
+        return msgspec.structs.replace(self._plan("Hold", at), elements=0)
+
+    def hold_statistics(self, request: HoldStatistics) -> Edited:
+        at = self._keepers(request.selection)
+        if not len(at):
+            raise RefusedError("There are no statistics to hold in this selection.")
+        flags = self.table.flags.copy()
+        flags[at] ^= np.uint32(Flag.TRAINING)
+        kind = "hold" if request.held else "release"
+        title = "Hold the statistics of rows" if request.held else "Let the statistics of rows move"
+        entries = self._entry(kind, title, len(at), request.selection)
+        self._states = [*self._states[: len(entries) - 1], self.table]
+        return self._edited(msgspec.structs.replace(self.table, flags=flags), entries)
+
     def _edited(self, table: RowTable, entries: list[JournalEntry]) -> Edited:
         change = changes.difference(self.table, table)
         self.table = table
@@ -213,6 +275,56 @@ class FakeBackend:
             history=entries,
         )
 
+    def plan_state(self, request: PlanState) -> StatePlan:
+        saved = int(((self.table.flags & Flag.SAVED) != 0).sum())
+        missing = sum(found.kind != "unexpected" for found in self.differences)
+        return StatePlan(
+            path=request.path,
+            matching=saved - missing,
+            tensors=saved,
+            bytes=4096,
+            differences=self.differences,
+            fits=saved - missing + sum(found.fits for found in self.differences),
+            prefix="module." if request.prefix is None else request.prefix,
+            notes=[],
+            undoable=True,
+            requires_grad=self.requires_grad,
+        )
+
+    def load_state(self, request: LoadState) -> Edited:
+        """All saved rows get values; with differences, theirs stay as they were."""
+        if self.differences and not request.fit:
+            raise RefusedError("The checkpoint does not fit: load what fits.")
+        flags = self.table.flags.copy()
+        for found in self.differences:
+            if found.row >= 0:
+                flags[self._position(found.row)] |= np.uint32(Flag.INITIAL)
+        entries = self._entry(
+            "load", f"Load {request.path}", 5, Selection(), path=request.path, fit=request.fit
+        )
+        self._states = [*self._states[: len(entries) - 1], self.table]
+        self.table = msgspec.structs.replace(self.table, flags=flags)
+        saved = np.flatnonzero(flags & Flag.SAVED).astype(np.int32)
+        return Edited(
+            change=changes.change_of_rows(self.table, saved),
+            totals=totals_of(self.table),
+            history=entries,
+        )
+
+    def apply_requires_grad(self, request: ApplyRequiresGrad) -> Edited:
+        edited = self.freeze(Freeze(selection=Selection(patterns=["embed"])))
+        last = msgspec.structs.replace(
+            edited.history[-1],
+            kind="requires_grad",
+            title=f"requires_grad as noted in {request.path}",
+            path=request.path,
+        )
+        return msgspec.structs.replace(edited, history=[*edited.history[:-1], last])
+
+    def get_script(self, request: GetScript) -> Script:
+        titles = "".join(f"# {entry.title}\n" for entry in self.journal if entry.done)
+        return Script(text=f"import torch\n\n{titles}", notes=[])
+
     def undo(self, request: Undo) -> Edited:
         done = sum(entry.done for entry in self.journal)
         if not done:
@@ -241,6 +353,8 @@ class FakeBackend:
                 edited = self.initialize(
                     Initialize(selection=selection, scheme=entry.scheme, seed=entry.seed)
                 )
+            elif entry.kind == "load":
+                edited = self.load_state(LoadState(path=entry.path, fit=entry.fit))
             else:
                 frozen = entry.kind == "freeze"
                 edited = self.freeze(Freeze(selection=selection, frozen=frozen))
@@ -286,17 +400,29 @@ class FakeBackend:
 
     def plan_export(self, request: PlanExport) -> ExportPlan:
         saved = (self.table.flags & Flag.SAVED) != 0
+        size = int(self.table.bytes[saved].sum())
+        options = request.options
         return ExportPlan(
             tensors=int(saved.sum()),
-            bytes=int(self.table.bytes[saved].sum()),
+            bytes=size,
             ties=[Tie(names=["embed.weight", "head.weight"], kept="written twice")],
             left_out=[],
             refused=[],
+            files=max(1, -(-size // options.shard_bytes)) if options.shard_bytes else 1,
+            renamed=int(saved.sum()) if options.renames else 0,
+            converted=int(saved.sum()) if options.dtype else 0,
+            notes=[f"float32 becomes {options.dtype}: digits are lost"] if options.dtype else [],
         )
 
     def export(self, request: Export) -> Exported:
-        plan = self.plan_export(PlanExport())
+        plan = self.plan_export(PlanExport(options=request.options))
+        parts = [f"{request.path}.{part}" for part in range(plan.files)]
         return Exported(
+            files=[request.path, *parts] if plan.files > 1 else [],
+            proof=Proof(state="proven", sentence="A fresh model loads it strictly.")
+            if request.options.prove
+            else Proof(state="not tried", sentence=""),
+            notes=plan.notes,
             path=request.path,
             tensors=plan.tensors,
             bytes=plan.bytes + 512,
@@ -318,6 +444,30 @@ class FakeBackend:
             against=request.against,
             differences=[],
         )
+
+
+def state_differences() -> list[StateDifference]:
+    """One of each kind that ``small_table`` can have."""
+    return [
+        StateDifference(name="head.weight", kind="missing", row=13, model="float32 [12, 8]"),
+        StateDifference(name="old.weight", kind="unexpected", file="float32 [4]"),
+        StateDifference(
+            name="body.0.weight",
+            kind="shape",
+            row=5,
+            model="float32 [8, 8]",
+            file="float32 [8, 3]",
+        ),
+        StateDifference(
+            name="body.0.bias",
+            kind="dtype",
+            row=6,
+            model="float32 [8]",
+            file="float64 [8]",
+            sentence="digits would be lost in 3 of 8 values",
+            fits=True,
+        ),
+    ]
 
 
 def make_records(

@@ -65,13 +65,18 @@ class FakeSession(QObject):
 
     # -- as ClientSession --------------------------------------------------------------------------
 
-    def open_target(self, target, arguments=None, device="cpu", seed=0) -> int:
-        self._open = Open(target=target, arguments=arguments or {}, device=device, seed=seed)
+    def open_target(self, target, arguments=None, device="cpu", seed=0, trusted=False) -> int:
+        self._open = Open(
+            target=target, arguments=arguments or {}, device=device, seed=seed, trusted=trusted
+        )
         self._set_state("starting")
         return self.request(self._open, self._opened, self._open_failed, f"Opening {target}")
 
     def restart(self) -> int | None:
-        return self.open_target(self._open.target) if self._open else None
+        if self._open is None:
+            return None
+        self._set_state("starting")
+        return self.request(self._open, self._opened, self._open_failed, "Opening again")
 
     def restart_and_replay(self) -> int | None:
         if self._open is None:

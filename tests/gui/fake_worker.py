@@ -4,7 +4,7 @@ The target it is asked to open says how it behaves: "fail" is refused, "die" end
 "abort" crashes it, "hang" never answers, "garbage" breaks the protocol, "loud" prints, "changed"
 is another model each time; all others open.  A run in "train" mode cannot be cancelled.  The
 environment may ask for more: FAKE_WORKER=silent (no address), liar (wrong proof), newer (another
-version of the protocol), stubborn (does not end with its parent).
+version of the protocol), stubborn (does not end with its parent), forgetful (cannot replay).
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class Worker:
                 self.behave(ask.request.target)
             if isinstance(ask.request, m.Open) and ask.request.target == "hang":
                 return
+            if isinstance(ask.request, m.Replay) and MANNER == "forgetful":
+                raise TargetError("There is no file weights.pt.")
             result = self.backend.answer(ask.request)
         except InspectorError as error:
             self.fail(ask, error.kind, error.sentence, error.detail)

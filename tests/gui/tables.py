@@ -10,6 +10,7 @@ from inspector_app.protocol.messages import Totals
 from inspector_app.protocol.table import Flag, Role, RowTable, pack_names, subtree_ends
 
 REGISTERED = Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED
+EVAL = 1 << 30  # of ``module``: not in train mode
 TRAINED = Flag.TENSOR | Flag.REQUIRES_GRAD | Flag.CAN_TRAIN | REGISTERED
 
 
@@ -38,8 +39,12 @@ def buffer(name: str, *shape: int, persistent: bool = True) -> Row:
     return Row(name, Role.BUFFER, flags, "Tensor", shape, "float32", "cpu")
 
 
-def module(name: str, kind: str, *below: Row, id: int = -1) -> Row:
-    return Row(name, kind=kind, below=list(below), id=id)
+def module(name: str, kind: str, *below: Row, flags: int = 0, id: int = -1) -> Row:
+    """In train mode, unless the flags say that it is not."""
+    mode = 0 if flags & EVAL else Flag.TRAINING
+    return Row(
+        name, flags=Flag.IN_MODEL | mode | (flags & ~EVAL), kind=kind, below=list(below), id=id
+    )
 
 
 def table_of(root: Row) -> RowTable:

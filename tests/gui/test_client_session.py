@@ -342,6 +342,45 @@ def test_a_restart_keeps_the_journal_until_it_has_worked(qtbot, ready, ask, monk
     assert len(ready.journal) == 1
 
 
+def test_edits_that_cannot_be_replayed_are_kept_for_another_try(qtbot, ready, ask, monkeypatch):
+    ask(m.Freeze(selection=BODY))
+    lose(qtbot, ready)
+    monkeypatch.setenv("FAKE_WORKER", "forgetful")
+    with qtbot.waitSignal(ready.lost) as lost:
+        ready.restart_and_replay()
+    assert lost.args[0] == (
+        "Its edits could not be carried out again: There is no file weights.pt."
+    )
+    assert (ready.state, len(ready.journal)) == ("lost", 1)
+    assert ready.heard.replayed == []
+    monkeypatch.delenv("FAKE_WORKER")
+    with qtbot.waitSignal(ready.replayed):
+        ready.restart_and_replay()
+    assert (ready.state, len(ready.journal)) == ("ready", 1)
+
+
+def test_loaded_states_are_replayed_as_well(qtbot, ready, ask):
+    ask(m.LoadState(path="/x/w.pt", fit=True))
+    lose(qtbot, ready)
+    with qtbot.waitSignal(ready.replayed) as replayed:
+        ready.restart_and_replay()
+    (entry,) = replayed.args[0].history
+    assert (entry.kind, entry.path, entry.fit) == ("load", "/x/w.pt", True)
+
+
+def test_trust_is_a_word_for_one_target_and_its_restarts(qtbot, session):
+    with qtbot.waitSignal(session.opened):
+        session.open_target("model", trusted=True)
+    assert session.target.trusted
+    lose(qtbot, session)
+    with qtbot.waitSignal(session.replayed):
+        session.restart_and_replay()
+    assert session.target.trusted
+    with qtbot.waitSignal(session.opened):
+        session.open_target("model")
+    assert not session.target.trusted
+
+
 def test_a_restart_without_edits_replays_nothing(qtbot, ready):
     lose(qtbot, ready)
     with qtbot.waitSignal(ready.replayed) as replayed:

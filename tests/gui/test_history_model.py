@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QPersistentModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 
+from inspector_app.gui import app
 from inspector_app.gui.models.history_model import HistoryModel, HistoryRole
 from inspector_app.protocol.messages import JournalEntry, Scheme
 
@@ -56,7 +59,27 @@ def test_an_initialisation_tells_its_scheme(model):
     model.set_history([entry(1, kind="initialize", scheme=scheme, seed=7, touched=1234)])
     tip = text(model, 0, Qt.ItemDataRole.ToolTipRole)
     assert "normal_(std=0.02), seed 7" in tip
-    assert "1,234 tensors changed" in tip
+    assert "1,234 tensors: new values" in tip
+
+
+def test_a_loaded_checkpoint_tells_its_file(model):
+    model.set_history([entry(1, kind="load", path="/tmp/a.safetensors", fit=True)])
+    tip = text(model, 0, Qt.ItemDataRole.ToolTipRole)
+    assert "/tmp/a.safetensors, as far as it fits" in tip
+
+
+def test_modes_are_those_of_layers(model):
+    model.set_history([entry(1, kind="hold", touched=2), entry(2, kind="release")])
+    assert "2 layers: set to eval mode" in text(model, 0, Qt.ItemDataRole.ToolTipRole)
+    assert "1 layer: set to train mode" in text(model, 1, Qt.ItemDataRole.ToolTipRole)
+
+
+@pytest.mark.parametrize("kind", get_args(get_type_hints(JournalEntry)["kind"]))
+def test_every_kind_has_an_icon(model, kind):
+    app.make_application()
+    model.set_history([entry(1, kind=kind)])
+    assert not text(model, 0, Qt.ItemDataRole.DecorationRole).isNull()
+    assert text(model, 0, Qt.ItemDataRole.ToolTipRole).count("\n") == 1
 
 
 def test_undo_leaves_the_indexes(model):

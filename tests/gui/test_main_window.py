@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
-from PySide6.QtWidgets import QDialog, QMenu
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDialog, QMenu, QPushButton, QToolButton
 
 from inspector_app.gui import app
 from inspector_app.gui.main_window import MainWindow
@@ -12,21 +13,28 @@ from inspector_app.gui.panels.export_dialog import ExportDialog
 from inspector_app.gui.panels.freeze_pattern_dialog import FreezePatternDialog
 from inspector_app.gui.panels.initialize_dialog import InitializeDialog
 from inspector_app.gui.panels.open_dialog import OpenDialog
+from inspector_app.gui.panels.script_dialog import ScriptDialog
+from inspector_app.gui.panels.trust_dialog import TrustDialog
 from inspector_app.gui.settings import Settings
 from inspector_app.protocol.errors import ModelError, TargetError
 from inspector_app.protocol.messages import (
     Freeze,
+    HoldStatistics,
+    Import,
     Initialize,
+    LoadState,
     Open,
     Replay,
     Run,
     Selection,
+    Trust,
     Undo,
     Verify,
     Watch,
 )
 from inspector_app.protocol.table import Flag
 from widgets.theme import ThemeManager
+from widgets.tree_row import TreeRole
 
 
 @pytest.fixture
@@ -39,7 +47,7 @@ def window(qtbot, qapp, fake_session, tmp_path):
     window.resize(1200, 800)
     window.show()
     yield window
-    window.close()
+    window.close_now()
     themes.deleteLater()
     qapp.setPalette(before[0])
     qapp.setStyleSheet(before[1])
@@ -48,7 +56,7 @@ def window(qtbot, qapp, fake_session, tmp_path):
 
 @pytest.fixture
 def opened(qtbot, window):
-    window.open("fake.py:make")
+    window.opening.open("fake.py:make")
     qtbot.waitUntil(lambda: window.session.target is not None)
     settle(qtbot, window)
     return window
@@ -91,21 +99,21 @@ def test_an_opened_target_fills_the_window(opened):
     assert opened.pages.currentWidget() is opened.splitter
     assert opened.live_panel.isVisible()
     assert "7 modules" in opened.totals.label.text()
-    assert opened.target_line.text().startswith("fake.py:make")
+    assert opened.centre.target_line.text().startswith("fake.py:make")
     assert opened.selected.rows == [0]
 
 
 def test_a_target_that_does_not_open_is_told_and_costs_nothing(qtbot, window):
     window.session.answers[Open] = TargetError("There is no file nowhere.py.")
-    window.open("nowhere.py:make")
-    assert window.pages.currentWidget() is window.opening
+    window.opening.open("nowhere.py:make")
+    assert window.pages.currentWidget() is window.centre.waiting
     qtbot.waitUntil(lambda: window.notices.text == "There is no file nowhere.py.")
     assert window.pages.currentWidget() is window.welcome
 
 
 def test_a_second_target_that_fails_leaves_the_first(qtbot, opened):
     opened.session.answers[Open] = TargetError("No.")
-    opened.open("nowhere.py:make")
+    opened.opening.open("nowhere.py:make")
     qtbot.waitUntil(lambda: opened.notices.text == "No.")
     assert opened.pages.currentWidget() is opened.splitter
     assert len(opened.tree_model.table) == 17
@@ -114,11 +122,11 @@ def test_a_second_target_that_fails_leaves_the_first(qtbot, opened):
 def test_dropped_files_are_opened(window, tmp_path, qtbot):
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(tmp_path / "weights.safetensors"))])
-    window.files.dropped(data)
+    window.opening.dropped(data, QPoint())
     assert asked(window, Open)[-1].target == str(tmp_path / "weights.safetensors")
     (tmp_path / "net.py").write_text("def make(): ...\n")
     data.setUrls([QUrl.fromLocalFile(str(tmp_path / "net.py"))])
-    window.files.dropped(data)
+    window.opening.dropped(data, QPoint())
     dialog = window.findChild(OpenDialog)
     assert dialog.path.text() == str(tmp_path / "net.py")
     dialog.reject()
@@ -191,6 +199,37 @@ def test_initialising_through_the_dialog(qtbot, opened):
     assert request.selection == Selection(rows=[5])
 
 
+def test_statistics_are_held_and_let_go_from_the_keyboard(qtbot, opened):
+    opened.tree_panel.view.select_row(8)
+    qtbot.keyClick(opened, Qt.Key.Key_H)
+    settle(qtbot, opened)
+    qtbot.keyClick(opened, Qt.Key.Key_H, Qt.KeyboardModifier.ShiftModifier)
+    settle(qtbot, opened)
+    assert [request.held for request in asked(opened, HoldStatistics)] == [True, False]
+    assert [entry.kind for entry in opened.history_model.entries] == ["hold", "release"]
+
+
+def test_a_ready_selection_opens_the_dialog_with_it(qtbot, opened):
+    trigger(opened, "edit.freeze_norms")
+    dialog = opened.findChild(FreezePatternDialog)
+    assert dialog.pattern.text() == "preset:norms"
+    settle(qtbot, opened)
+    dialog.reject()
+
+
+def test_what_is_still_initial_is_initialised_where_there_is_some(qtbot, opened):
+    action = opened.registry.action("edit.initialize_initial")
+    assert not action.isEnabled()
+    opened.session.request(LoadState(path="w.safetensors", fit=True), lambda _: None)
+    settle(qtbot, opened)
+    trigger(opened, "edit.initialize_initial")
+    dialog = opened.findChild(InitializeDialog)
+    assert dialog.selection == Selection(patterns=["preset:initial"])
+    assert "still initial" in dialog.selected.text()
+    settle(qtbot, opened)
+    dialog.reject()
+
+
 def test_an_error_is_a_line_in_place(qtbot, opened):
     opened.session.answers[Freeze] = ModelError("It cannot be frozen.")
     trigger(opened, "edit.freeze")
@@ -251,7 +290,7 @@ def test_a_checkpoint_says_in_place_why_nothing_runs(qtbot, window):
     window.session.backend.disabled = dict.fromkeys(
         ("freeze", "initialize", "watch", "run"), reason
     )
-    window.open("weights.safetensors")
+    window.opening.open("weights.safetensors")
     qtbot.waitUntil(lambda: window.session.target is not None)
     settle(qtbot, window)
     assert window.live_panel.empty.sentence == reason
@@ -273,7 +312,7 @@ def test_export_from_the_menu(qtbot, opened, tmp_path):
     opened.tree_panel.view.select_row(3)
     trigger(opened, "file.export")
     dialog = opened.findChild(ExportDialog)
-    assert "body" in dialog.selected.text()
+    assert "body" in dialog.form.selected.text()
     dialog.path.setText(str(tmp_path / "out.safetensors"))
     qtbot.waitUntil(dialog.export_button.isEnabled)
     dialog.export_button.click()
@@ -281,11 +320,94 @@ def test_export_from_the_menu(qtbot, opened, tmp_path):
     dialog.close()
 
 
+def test_a_folder_once_used_for_exports_is_offered_again(qtbot, opened, tmp_path):
+    trigger(opened, "file.export")
+    dialog = opened.findChild(ExportDialog)
+    dialog.path.setText(str(tmp_path / "deep" / "out.safetensors"))
+    qtbot.waitUntil(lambda: dialog.summary.text() == f"There is no folder {tmp_path / 'deep'}.")
+    assert not dialog.export_button.isEnabled()
+    (tmp_path / "deep").mkdir()
+    dialog.path.setText(str(tmp_path / "deep" / "out2.safetensors"))
+    qtbot.waitUntil(dialog.export_button.isEnabled)
+    dialog.export_button.click()
+    qtbot.waitUntil(lambda: dialog.exported is not None)
+    dialog.close()
+    again = opened.files.ask_export([], "")
+    assert again.path.text() == str(tmp_path / "deep" / "make-export.safetensors")
+    again.close()
+
+
+def test_an_open_export_dialog_hides_no_failure(qtbot, opened, tmp_path):
+    trigger(opened, "file.export")
+    dialog = opened.findChild(ExportDialog)
+    opened.session.answers[Open] = TargetError("There is no file nowhere.py.")
+    opened.opening.open("nowhere.py:make")
+    qtbot.waitUntil(lambda: opened.notices.text == "There is no file nowhere.py.")
+    assert opened.notices.isVisible()
+    assert dialog.isVisible()  # its target is still the open one
+    dialog.close()
+
+
+def test_the_edits_are_copied_as_python(qtbot, opened):
+    trigger(opened, "edit.freeze")
+    settle(qtbot, opened)
+    trigger(opened, "edit.copy_script")
+    settle(qtbot, opened)
+    dialog = opened.findChild(ScriptDialog)
+    assert QGuiApplication.clipboard().text() == dialog.code.text()
+    assert "# Freeze rows" in dialog.code.text()
+    dialog.close()
+
+
+def test_a_state_is_laid_on_and_its_rest_initialised(qtbot, opened):
+    dialog = opened.states.compare("weights.pt")
+    settle(qtbot, opened)
+    assert opened.tree_model.index_of(13).data(TreeRole.LOOK).note == "missing"
+    dialog.table.selectRow(2)
+    assert opened.selected.rows == [5]
+    dialog.fit_button.click()
+    settle(qtbot, opened)
+    assert "3 rows are still at the initial value" in opened.notices.text
+    assert opened.tree_model.index_of(13).data(TreeRole.LOOK).note == ""
+    buttons = {button.text(): button for button in opened.notices.findChildren(QPushButton)}
+    buttons["Initialise them…"].click()
+    initialize = opened.findChild(InitializeDialog)
+    assert initialize.selection == Selection(patterns=["preset:initial"])
+    initialize.reject()
+    trigger(opened, "edit.undo")
+    settle(qtbot, opened)
+    table = opened.tree_model.table
+    assert not ((table.flags & Flag.INITIAL) != 0).any()
+
+
+def test_what_was_opened_before_stands_on_the_first_page(qtbot, window):
+    window.opening.open("fake.py:make", {"hidden": 8})
+    settle(qtbot, window)
+    window._show_welcome()
+    button = window.welcome.findChild(QToolButton, "welcomeRecent_0")
+    assert button.text() == "fake.py:make(hidden=8)"
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    settle(qtbot, window)
+    assert [request.arguments for request in asked(window, Open)] == [{"hidden": 8}] * 2
+
+
+def test_a_pickled_model_can_be_trusted_from_the_menu(qtbot, window):
+    window.session.backend.trust = Trust(imports=[Import(name="my_models.Net", known=False)])
+    window.opening.open("m.pt")
+    settle(qtbot, window)
+    trigger(window, "file.trust")
+    dialog = window.findChild(TrustDialog)
+    dialog.trusted.setChecked(True)
+    dialog.load_button.click()
+    settle(qtbot, window)
+    assert asked(window, Open)[-1].trusted
+    assert not window.registry.action("file.trust").isEnabled()
+
+
 def test_a_file_is_verified_against_the_open_model(qtbot, opened):
-    dialog = opened.files.verify("out.safetensors")
-    qtbot.waitUntil(lambda: dialog.list.topLevelItemCount() > 0)
+    dialog = opened.files.verify(["out.safetensors"])
+    qtbot.waitUntil(lambda: dialog.summary.tone == "good")
     assert asked(opened, Verify)[-1].against == "."
-    assert dialog.summary.tone == "good"
     dialog.close()
 
 
@@ -369,3 +491,41 @@ def test_a_mistake_of_ours_is_told(opened, capsys):
 def test_closing_ends_the_worker(opened):
     opened.close()
     assert opened.session.stopped
+
+
+def test_edits_in_no_file_are_asked_about_before_the_window_closes(qtbot, opened):
+    trigger(opened, "edit.freeze")
+    settle(qtbot, opened)
+    opened.close()
+    assert opened.isVisible()
+    assert not opened.session.stopped
+    assert "in no file yet" in opened.notices.text
+    notice_button(opened, "Discard and close the window").click()
+    assert not opened.isVisible()
+    assert opened.session.stopped
+
+
+def test_edits_in_no_file_are_asked_about_before_another_target_opens(qtbot, opened):
+    trigger(opened, "edit.freeze")
+    settle(qtbot, opened)
+    opened.opening.open("other.py:make")
+    assert len(asked(opened, Open)) == 1
+    notice_button(opened, "Export…").click()
+    dialog = opened.findChild(ExportDialog)
+    assert dialog is not None
+    dialog.close()
+    opened.opening.open("other.py:make")
+    notice_button(opened, "Discard and open the other target").click()
+    assert asked(opened, Open)[-1].target == "other.py:make"
+    settle(qtbot, opened)
+
+
+def test_an_interrupt_asks_nothing(qtbot, opened):
+    trigger(opened, "edit.freeze")
+    settle(qtbot, opened)
+    opened.close_now()
+    assert opened.session.stopped
+
+
+def notice_button(window, text: str):
+    return next(button for button in window.notices._actions if button.text() == text)

@@ -1,94 +1,126 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PySide6.QtWidgets import QDialogButtonBox
+from PySide6.QtCore import Qt
 
-from inspector_app.gui.panels.open_dialog import (
-    OpenDialog,
-    factories_in,
-    needs_factory,
-    parse_arguments,
-)
-
-plain = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=8,
-)
+from inspector_app.gui.panels.open_dialog import OpenDialog, kind_of
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}x", fullmatch=True), plain, max_size=4))
-def test_arguments_are_read_as_python_writes_them(arguments):
-    text = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-    assert parse_arguments(text) == arguments
+@pytest.fixture
+def file(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text("def make(hidden): ...\ndef build_model(): ...\n")
+    return file
+
+
+@pytest.fixture
+def open_dialog(qtbot):
+    def make(path: str = "") -> OpenDialog:
+        dialog = OpenDialog(path=path)
+        qtbot.addWidget(dialog)
+        dialog.show()
+        qtbot.waitUntil(lambda: not dialog.factory.reading)
+        return dialog
+
+    return make
 
 
 @pytest.mark.parametrize(
-    "text", ["5", "hidden", "hidden=f()", "**{}", "a=1)(b=2", "a=b'x'", "a={1: 2}", "a=1 b=2"]
-)
-def test_arguments_that_are_none_are_told(text):
-    with pytest.raises(ValueError, match=r"[.]$"):
-        parse_arguments(text)
-
-
-def test_factories_are_read_without_running_the_file(tmp_path):
-    file = tmp_path / "model.py"
-    file.write_text(
-        "raise SystemExit\ndef build_model(): ...\nclass Net: ...\ndef _hidden(): ...\n"
-    )
-    assert factories_in(file) == ["build_model", "Net"]
-    file.write_text("def (")
-    assert factories_in(file) == []
-
-
-@pytest.mark.parametrize(
-    ("target", "code"),
+    ("target", "kind"),
     [
-        ("model.py", True),
-        ("/some/where/model.py", True),
-        ("package.module", True),
-        ("package", True),
-        ("weights.safetensors", False),
-        ("/some/where/file", False),
-        ("sample:mlp", False),
+        ("", "nothing"),
+        ("model.py", "python"),
+        ("/some/where/model.py:make", "python"),
+        ("package.module", "python"),
+        ("package:make", "python"),
+        ("sample:mlp", "sample"),
+        ("weights.safetensors", "checkpoint"),
+        ("weights.pt", "checkpoint"),
+        ("/some/where/file", "checkpoint"),
+        ("model.safetensors.index.json", "index"),
+        (".", "folder"),
     ],
 )
-def test_only_code_has_a_factory(target, code):
-    assert needs_factory(target) is code
+def test_targets_by_their_spelling(target, kind):
+    assert kind_of(target) == kind
 
 
-def test_the_dialog_makes_a_target(qtbot, tmp_path):
-    file = tmp_path / "net.py"
-    file.write_text("def make(hidden): ...\n")
-    dialog = OpenDialog(path=str(file))
-    qtbot.addWidget(dialog)
-    button = dialog.buttons.button(QDialogButtonBox.StandardButton.Open)
-    assert dialog.factory.findText("make") >= 0
-    dialog.factory.setCurrentText("make")
-    dialog.arguments.setText("hidden=")
-    assert not button.isEnabled()
-    assert dialog.hint.tone == "danger"
-    dialog.arguments.setText("hidden=32")
+def test_nothing_can_be_opened_at_first(open_dialog):
+    dialog = open_dialog()
+    assert not dialog.open_button.isEnabled()
+    assert "drop one onto the window" in dialog.hint.text() or (
+        "drop one onto the window" in dialog.about.sentence
+    )
+
+
+def test_the_dialog_makes_a_target(qtbot, open_dialog, file, tmp_path):
+    dialog = open_dialog(str(file))
+    assert dialog.open_button.isEnabled()
+    assert dialog.choice.target == f"{file}:build_model"
+    dialog.factory.line.setText("make")
+    assert not dialog.open_button.isEnabled()
+    assert dialog.hint.text() == "hidden is required: type its value."
+    dialog.factory.form.fields["hidden"].setText("32")
     dialog.device.setCurrentIndex(1)
     dialog.seed.setValue(7)
-    assert button.isEnabled()
-    dialog.accept()
+    dialog.state.setText(str(tmp_path / "missing.pt"))
+    assert not dialog.open_button.isEnabled()
+    assert "no checkpoint" in dialog.hint.text()
+    (tmp_path / "w.pt").write_bytes(b"")
+    dialog.state.setText(str(tmp_path / "w.pt"))
+    assert dialog.open_button.isEnabled()
+    qtbot.keyClick(dialog.state, Qt.Key.Key_Return)
     choice = dialog.choice
     assert (choice.target, choice.arguments) == (f"{file}:make", {"hidden": 32})
     assert (choice.device, choice.seed) == ("meta", 7)
+    assert choice.state == str(tmp_path / "w.pt")
+    assert dialog.result() == OpenDialog.DialogCode.Accepted
 
 
-def test_a_checkpoint_asks_for_no_factory(qtbot, tmp_path):
-    dialog = OpenDialog(path=str(tmp_path / "weights.safetensors"))
-    qtbot.addWidget(dialog)
-    assert not dialog.factory.isEnabled()
-    assert dialog.choice.target == str(tmp_path / "weights.safetensors")
-    dialog.path.setText(str(tmp_path / "missing.py"))
-    assert not dialog.buttons.button(QDialogButtonBox.StandardButton.Open).isEnabled()
-    assert "There is no file" in dialog.hint.text()
+def test_a_factory_in_the_path_is_taken(open_dialog, file):
+    dialog = open_dialog(f"{file}:make")
+    assert dialog.factory.line.text() == "make"
+    dialog.factory.form.fields["hidden"].setText("1")
+    assert dialog.choice.target == f"{file}:make"
+
+
+def test_another_file_has_other_factories(qtbot, open_dialog, file, tmp_path):
+    dialog = open_dialog(str(file))
+    other = tmp_path / "other.py"
+    other.write_text("def get_net(): ...\n")
+    dialog.path.setText(str(other))
+    assert not dialog.open_button.isEnabled()  # it has not been read yet
+    qtbot.waitUntil(dialog.open_button.isEnabled)
+    assert dialog.choice.target == f"{other}:get_net"
+
+
+def test_a_checkpoint_asks_for_no_factory(open_dialog, tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"")
+    dialog = open_dialog(str(weights))
+    assert dialog.pages.currentWidget() is dialog.about
+    assert not dialog.state.isEnabled()
+    assert not dialog.device.isEnabled()
+    assert dialog.choice.target == str(weights)
+    assert dialog.open_button.isEnabled()
+
+
+def test_a_folder_can_have_a_state(open_dialog, tmp_path):
+    dialog = open_dialog(str(tmp_path))
+    assert "Hugging Face" in dialog.about.sentence
+    assert dialog.state.isEnabled()
+    assert dialog.open_button.isEnabled()
+
+
+def test_what_is_not_there_is_told(open_dialog, tmp_path):
+    for name in ("missing.py", "missing.pt"):
+        dialog = open_dialog(str(tmp_path / name))
+        assert dialog.hint.text() == f"There is no file {tmp_path / name}."
+        assert not dialog.open_button.isEnabled()
+
+
+def test_a_sample_shows_its_arguments(open_dialog):
+    dialog = open_dialog("sample:mlp")
+    assert dialog.factory.list.topLevelItemCount() > 0
+    assert dialog.choice.target == "sample:mlp"
+    assert dialog.open_button.isEnabled()

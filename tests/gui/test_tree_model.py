@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 
+from inspector_app.gui.filtering.query import parse
 from inspector_app.gui.models import tree_model
-from inspector_app.gui.models.cells import Column
+from inspector_app.gui.models.columns import COLUMNS, NUMBERS, Column
 from inspector_app.gui.models.tree_model import RowTreeModel
 from inspector_app.protocol import changes
 from inspector_app.protocol.table import Flag, Role, RowTable
 from tests.gui.tables import Row, module, parameter, table_of, table_of_rows
 from widgets.badges import Badge
+from widgets.tree_row import RowLook
 from widgets.tree_view import LazyTreeView, TreeRole
 
 FATAL = QAbstractItemModelTester.FailureReportingMode.Fatal
@@ -32,8 +34,23 @@ def cell(model: RowTreeModel, row_id: int, column: Column, role=Qt.ItemDataRole.
     return model.index_of(row_id, column).data(role)
 
 
-def named(model: RowTreeModel, row_id: int, role: TreeRole):
-    return cell(model, row_id, Column.NAME, role)
+def look(model: RowTreeModel, row_id: int) -> RowLook:
+    return cell(model, row_id, Column.NAME, TreeRole.LOOK)
+
+
+def texts_of(model: RowTreeModel, row_id: int, *columns: Column) -> list[str]:
+    return [cell(model, row_id, column) for column in columns]
+
+
+FIRST = (
+    Column.NAME,
+    Column.CLASS,
+    Column.SHAPE,
+    Column.TYPE,
+    Column.DEVICE,
+    Column.PARAMETERS,
+    Column.BYTES,
+)
 
 
 def shown(model: QAbstractItemModel, parent: QModelIndex | None = None) -> list:
@@ -70,8 +87,15 @@ def test_the_root_is_a_row_named_by_the_title(model):
 
 
 def test_a_tensor_shows_its_facts(model):
-    texts = [cell(model, 5, column) for column in Column]
-    assert texts == ["weight", "Parameter", "8 × 8", "float32", "cpu", "64", "256 B"]
+    assert texts_of(model, 5, *FIRST) == [
+        "weight",
+        "Parameter",
+        "8 × 8",
+        "float32",
+        "cpu",
+        "64",
+        "256 B",
+    ]
     tip = cell(model, 5, Column.NAME, Qt.ItemDataRole.ToolTipRole)
     assert tip.splitlines() == ["body.0.weight", "Parameter"]
 
@@ -91,26 +115,28 @@ def test_a_module_sums_up_its_subtree(model):
 def test_numbers_stand_at_the_right(model):
     right = int(Qt.AlignmentFlag.AlignRight)
     aligned = [cell(model, 5, c, Qt.ItemDataRole.TextAlignmentRole) & right for c in Column]
-    assert [bool(a) for a in aligned] == [False] * 5 + [True] * 2
+    assert [bool(a) for a in aligned] == [column in NUMBERS for column in Column]
 
 
 def test_a_row_that_is_neither_tensor_nor_module_has_no_facts(model):
-    assert [cell(model, 16, c) for c in Column] == ["width", "int", "", "", "", "", ""]
+    assert texts_of(model, 16, *FIRST) == ["width", "int", "", "", "", "", ""]
 
 
 def test_badges_say_how_a_row_is_held(model):
-    assert named(model, 0, TreeRole.BADGES) == (Badge("M", "module"),)
-    assert named(model, 5, TreeRole.BADGES) == (Badge("P", "parameter"),)
-    assert named(model, 11, TreeRole.BADGES) == (Badge("B", "buffer"),)
-    assert named(model, 14, TreeRole.BADGES) == (Badge("B", "buffer", hollow=True),)
-    assert named(model, 15, TreeRole.BADGES) == (Badge("A", "attribute", warning=True),)
-    assert named(model, 16, TreeRole.BADGES) == (Badge("A", "attribute"),)
+    assert look(model, 0).badges == (Badge("M", "module"),)
+    assert look(model, 5).badges == (Badge("P", "parameter"),)
+    assert look(model, 11).badges == (Badge("B", "buffer"),)
+    assert look(model, 14).badges == (Badge("B", "buffer", hollow=True),)
+    assert look(model, 15).badges == (Badge("A", "attribute", warning=True),)
+    assert look(model, 16).badges == (Badge("A", "attribute"),)
 
 
 def test_ties_name_the_other_row(model):
-    assert named(model, 2, TreeRole.TIED) == "head.weight"
-    assert named(model, 13, TreeRole.TIED) == "embed.weight"
-    assert named(model, 5, TreeRole.TIED) is None
+    for row, other in ((2, "head.weight"), (13, "embed.weight")):
+        assert look(model, row).marks == ("link",)
+        tip = cell(model, row, Column.NAME, Qt.ItemDataRole.ToolTipRole)
+        assert tip.splitlines()[-1] == f"tied: {other}"
+    assert look(model, 5).marks == ()
 
 
 def test_meta_and_lazy_tensors_stand_in_italics(qapp):
@@ -118,9 +144,9 @@ def test_meta_and_lazy_tensors_stand_in_italics(qapp):
     lazy = Row("lazy", Role.PARAMETER, Flag.TENSOR | Flag.LAZY, "UninitializedParameter")
     model = RowTreeModel()
     model.set_table(table_of(module("", "M", meta, lazy)), "m")
-    assert named(model, 1, TreeRole.ITALIC)
-    assert named(model, 2, TreeRole.ITALIC)
-    assert not named(model, 0, TreeRole.ITALIC)
+    assert look(model, 1).italic
+    assert look(model, 2).italic
+    assert not look(model, 0).italic
     assert cell(model, 2, Column.SHAPE) == cell(model, 2, Column.BYTES) == "not known yet"
 
 
@@ -130,7 +156,7 @@ def test_scalars_and_items_are_named(qapp):
     model = RowTreeModel()
     model.set_table(table_of(module("", "M", many)), "m")
     assert cell(model, 2, Column.SHAPE) == "scalar"
-    assert named(model, 1, TreeRole.BADGES)[0].warning  # what it holds is registered nowhere
+    assert look(model, 1).badges[0].warning  # what it holds is registered nowhere
     assert cell(model, 2, Column.NAME, Qt.ItemDataRole.ToolTipRole).startswith("many[0]")
 
 
@@ -143,14 +169,14 @@ def test_a_checkpoint_sums_elements_of_its_groups(qapp):
     model.set_table(table_of(Row("", Role.GROUP, 0, "", below=[group, tensor("c")])), "file")
     assert cell(model, 1, Column.PARAMETERS) == "20"
     assert cell(model, 0, Column.PARAMETERS) == "30"
-    assert named(model, 0, TreeRole.FREEZE) is None
-    assert named(model, 1, TreeRole.BADGES) == (Badge("G", "group"),)
+    assert look(model, 0).freeze is None
+    assert look(model, 1).badges == (Badge("G", "group"),)
 
 
 def test_headers_say_what_the_columns_mean(model):
     horizontal = Qt.Orientation.Horizontal
     names = [model.headerData(c, horizontal) for c in Column]
-    assert names == ["Name", "Class", "Shape", "Type", "Device", "Parameters", "Bytes"]
+    assert names == [COLUMNS[column].title for column in Column]
     assert "tied" in model.headerData(Column.PARAMETERS, horizontal, Qt.ItemDataRole.ToolTipRole)
 
 
@@ -169,15 +195,15 @@ def test_the_freeze_box_has_three_states(model, table):
         Qt.CheckState.PartiallyChecked,
         Qt.CheckState.Unchecked,
     )
-    assert named(model, 4, TreeRole.FREEZE) == unchecked
+    assert look(model, 4).freeze == unchecked
     model.apply_change(changes.difference(table, frozen(table, 5)))
-    assert named(model, 5, TreeRole.FREEZE) == checked
-    assert named(model, 4, TreeRole.FREEZE) == named(model, 0, TreeRole.FREEZE) == partly
+    assert look(model, 5).freeze == checked
+    assert look(model, 4).freeze == look(model, 0).freeze == partly
     model.apply_change(changes.difference(model.table, frozen(model.table, 6)))
-    assert named(model, 4, TreeRole.FREEZE) == checked
-    assert named(model, 4, TreeRole.FROZEN)
-    assert named(model, 7, TreeRole.FREEZE) is None  # ReLU has nothing to freeze
-    assert named(model, 11, TreeRole.FREEZE) is None  # nor has a buffer
+    assert look(model, 4).freeze == checked
+    assert look(model, 4).frozen
+    assert look(model, 7).freeze is None  # ReLU has nothing to freeze
+    assert look(model, 11).freeze is None  # nor has a buffer
 
 
 def test_a_change_of_values_is_announced_up_to_the_root_and_nowhere_else(model, table):
@@ -211,18 +237,28 @@ def test_a_change_of_nearly_everything_is_one_signal(qapp):
     model.apply_change(changes.difference(model.table, table))
     assert signals == ["values"]
     model.apply_change(changes.difference(table, frozen(table, *ids)))
-    assert named(model, 0, TreeRole.FREEZE) == Qt.CheckState.Checked
+    assert look(model, 0).freeze == Qt.CheckState.Checked
 
 
 def test_watched_rows_are_marked(model):
     model.set_watched([4, 7, 999])
-    assert named(model, 4, TreeRole.LIVE)
-    assert named(model, 7, TreeRole.LIVE)
+    assert look(model, 4).live
+    assert look(model, 7).live
     told = []
     model.dataChanged.connect(lambda top, bottom, roles: told.append(model.row_id(top)))
     model.set_watched([4])
     assert told == [7]
-    assert not named(model, 7, TreeRole.LIVE)
+    assert not look(model, 7).live
+
+
+def test_a_word_is_said_at_the_end_of_rows(model):
+    told = []
+    model.dataChanged.connect(lambda top, bottom: told.append(model.row_id(top)))
+    model.set_notes({5: "missing", 999: "gone"})
+    assert (look(model, 5).note, look(model, 5).note_tone) == ("missing", "warning")
+    model.set_notes({})
+    assert look(model, 5).note == ""
+    assert told == [5, 5]
 
 
 # -- structure -------------------------------------------------------------------------------------
@@ -232,7 +268,7 @@ def test_indexes_lead_to_rows_and_back(model, table):
     assert shown(model) == naive(table, "")
     for row_id in table.ids.tolist():
         index = model.index_of(row_id)
-        assert model.row_id(index) == named(model, row_id, TreeRole.ROW_ID) == row_id
+        assert model.row_id(index) == cell(model, row_id, Column.NAME, TreeRole.ROW_ID) == row_id
     assert not model.index_of(999).isValid()
     assert model.row_id(QModelIndex()) == -1
 
@@ -274,27 +310,106 @@ def test_an_unknown_row_in_a_change_is_an_error(model, table):
 # -- filter ----------------------------------------------------------------------------------------
 
 
+def filter_by(model: RowTreeModel, text: str) -> None:
+    model.set_query(parse(text))
+
+
 def test_the_filter_keeps_ancestors_and_subtrees(model):
-    model.set_filter("BODY.2")
+    filter_by(model, "BODY.2")
     assert shown(model) == [(0, [(3, [(8, [(9, []), (10, []), (11, [])])])])]
     assert model.matches() == [8]
+    assert model.match_count == 1
     assert model.shown_rows == 6
-    model.set_filter("")
+    filter_by(model, "")
     assert shown(model) == naive(model.table, "")
 
 
 def test_a_filter_without_a_match_leaves_the_root(model):
-    model.set_filter("nothing like it")
+    filter_by(model, '"nothing like it"')
     assert shown(model) == [(0, [])]
     assert not model.index_of(5).isValid()
+    assert model.next_match(0, 1) == -1
 
 
 def test_what_was_found_is_marked_in_the_name(model):
-    model.set_filter("eigh")
-    assert named(model, 5, TreeRole.MATCH) == (1, 4)
-    assert named(model, 4, TreeRole.MATCH) is None
-    model.set_filter("")
-    assert named(model, 5, TreeRole.MATCH) is None
+    filter_by(model, "eigh")
+    assert look(model, 5).spans == ((1, 4),)
+    assert look(model, 4).spans == ()
+    filter_by(model, "body.2 eigh 2.w")
+    assert look(model, 9).spans == ((1, 4), (0, 1))  # of "2.w" what stands in the name
+    filter_by(model, "")
+    assert look(model, 5).spans == ()
+
+
+def test_rows_that_are_there_only_for_those_below_are_dim(model):
+    filter_by(model, "class:Linear")
+    assert look(model, 3).dim
+    assert not look(model, 4).dim
+    assert not look(model, 5).dim  # below what was found
+    assert model.matches() == [4, 12]
+
+
+def test_matches_are_gone_through_round_the_end(model):
+    filter_by(model, "bias")
+    assert model.matches() == [6, 10]
+    assert [model.next_match(row, 1) for row in (-1, 0, 6, 10)] == [6, 6, 10, 6]
+    assert [model.next_match(row, -1) for row in (-1, 0, 6, 10)] == [10, 10, 10, 6]
+    assert model.next_match(999, 1) == 6
+
+
+def test_a_filter_of_facts_follows_the_edits(model, table):
+    filter_by(model, "frozen:yes")
+    told = []
+    model.matches_changed.connect(lambda: told.append(model.matches()))
+    model.apply_change(changes.difference(table, frozen(table, 5)))
+    assert told == [[5]]
+    assert shown(model) == [(0, [(3, [(4, [(5, [])])])])]
+    model.apply_change(changes.difference(model.table, table))
+    assert told == [[5], []]
+
+
+# -- order -----------------------------------------------------------------------------------------
+
+DOWN = Qt.SortOrder.DescendingOrder
+
+
+def below(model: RowTreeModel, row_id: int) -> list[int]:
+    return [row for row, _ in shown(model, model.index_of(row_id))]
+
+
+def test_brothers_are_sorted_and_go_back(model):
+    assert below(model, 0) == [1, 3, 12, 14, 15, 16]
+    model.sort(Column.NAME)
+    assert below(model, 0) == [3, 1, 12, 14, 15, 16]  # body, embed, head, mask, scale, width
+    model.sort(Column.PARAMETERS, DOWN)
+    assert below(model, 0) == [1, 12, 3, 14, 15, 16]  # equal ones as the model has them
+    assert below(model, 8) == [9, 10, 11]
+    model.sort(-1)
+    assert shown(model) == naive(model.table, "")
+
+
+def test_indexes_survive_sorting(model):
+    held = {row: QPersistentModelIndex(model.index_of(row)) for row in range(17)}
+    model.sort(Column.CLASS, DOWN)
+    for row, index in held.items():
+        assert QModelIndex(index) == model.index_of(row)
+
+
+def test_the_order_follows_edits_and_filters(model, table):
+    model.sort(Column.TRAINABLE, DOWN)
+    assert below(model, 0)[:3] == [1, 12, 3]
+    model.apply_change(changes.difference(table, frozen(table, 2, 13)))
+    assert below(model, 0)[:3] == [3, 1, 12]
+    filter_by(model, "weight")
+    assert below(model, 0) == [3, 1, 12]
+    assert model.matches() == [5, 9, 2, 13]
+    assert model.next_match(9, 1) == 2
+
+
+def test_a_new_target_keeps_the_order(model):
+    model.sort(Column.NAME, DOWN)
+    model.set_table(table_of(module("", "M", parameter("a", 1), parameter("b", 1))), "other")
+    assert below(model, 0) == [2, 1]
 
 
 @st.composite
@@ -348,12 +463,21 @@ def changed_tables(draw):
 TEXTS = ["", "we", "n", "no", "x1."]
 
 
+ORDERS = st.sampled_from([None, (Column.NAME, DOWN), (Column.PARAMETERS, DOWN), (Column.BYTES,)])
+
+
+def in_rows(tree: list) -> list:
+    """Rows of a tree regardless of the order of brothers."""
+    return sorted((row, in_rows(rows)) for row, rows in tree)
+
+
 @pytest.mark.parametrize("most", [0, 10_000])
 @given(
     changed=changed_tables(),
-    texts=st.lists(st.sampled_from(["", "we", "n", "no", "x1."]), max_size=3),
+    texts=st.lists(st.sampled_from(TEXTS), max_size=3),
+    order=ORDERS,
 )
-def test_any_change_under_any_filter_equals_a_model_made_anew(qapp, most, changed, texts):
+def test_any_change_under_any_filter_equals_a_model_made_anew(qapp, most, changed, texts, order):
     """Both ways of telling a view: group by group, and all at once."""
     old, new = changed
     limit, tree_model.MOST_GROUPS = tree_model.MOST_GROUPS, most
@@ -367,24 +491,30 @@ def test_any_change_under_any_filter_equals_a_model_made_anew(qapp, most, change
         held = {i: QPersistentModelIndex(model.index_of(i)) for i in old.ids.tolist()}
         text = ""
         for text in texts:
-            model.set_filter(text)
+            filter_by(model, text)
             assert shown(model) == naive(old, text)
+        if order is not None:
+            model.sort(*order)
+        assert in_rows(shown(model)) == in_rows(naive(old, text))
         model.apply_change(changes.difference(old, new))
-        assert shown(model) == naive(new, text)
+        assert in_rows(shown(model)) == in_rows(naive(new, text))
         for row_id, index in held.items():
             assert model.row_id(index) == (row_id if index.isValid() else -1)
             if index.isValid():
                 assert QModelIndex(index) == model.index_of(row_id)
             elif not texts:  # only those that went lose their index
                 assert row_id not in new.ids
-        model.set_filter("")
+        filter_by(model, "")
         anew = RowTreeModel()
         anew.set_table(new, "any")
-        assert shown(model) == shown(anew) == naive(new, "")
+        assert shown(anew) == naive(new, "")
+        if order is not None:
+            anew.sort(*order)
+        assert shown(model) == shown(anew)
         for row_id in new.ids.tolist():
             for column in Column:
                 assert cell(model, row_id, column) == cell(anew, row_id, column)
-            assert named(model, row_id, TreeRole.FREEZE) == named(anew, row_id, TreeRole.FREEZE)
+            assert look(model, row_id).freeze == look(anew, row_id).freeze
         del tester
         view.deleteLater()
     finally:

@@ -13,10 +13,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inspector_app.gui import app
-from inspector_app.gui.client.session import ClientSession
-from inspector_app.gui.main_window import MainWindow
-from inspector_app.gui.settings import Settings
 from inspector_app.protocol.messages import (
     Export,
     Freeze,
@@ -27,100 +23,9 @@ from inspector_app.protocol.messages import (
     Verify,
     Watch,
 )
-from widgets.theme import ThemeManager
+from tests.program.working import answer, kill, lost, opened, restarted, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-PATIENCE = 60_000  # milliseconds
-
-MODEL = """
-import os, time
-import torch
-from torch import nn
-
-class Waits(nn.Linear):
-    def forward(self, x):
-        while os.path.exists({wait!r}):
-            time.sleep(0.01)
-        return super().forward(x)
-
-def build_model(width=4, layers=2):
-    while os.path.exists({wait_open!r}):
-        time.sleep(0.01)
-    print("a word from the model")
-    return nn.Sequential(*[Waits(width, width) for _ in range(layers)])
-
-def example_inputs():
-    return torch.ones(1, 4)
-"""
-
-
-class Place:
-    """A folder with a model whose opening and forward wait while a file stands there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.wait = folder / "wait"
-        self.wait_open = folder / "wait_open"
-        self.file = folder / "waits.py"
-        self.file.write_text(MODEL.format(wait=str(self.wait), wait_open=str(self.wait_open)))
-        self.target = f"{self.file}:build_model"
-
-
-@pytest.fixture
-def place(tmp_path) -> Place:
-    return Place(tmp_path)
-
-
-@pytest.fixture
-def window(qtbot, qapp, tmp_path):
-    app.make_application()
-    before = qapp.palette(), qapp.styleSheet(), qapp.font()
-    themes = ThemeManager(qapp, "light")
-    window = MainWindow(ClientSession(), Settings(tmp_path / "settings.ini"), themes)
-    qtbot.addWidget(window)
-    window.show()
-    yield window
-    window.close()
-    themes.deleteLater()
-    qapp.setPalette(before[0])
-    qapp.setStyleSheet(before[1])
-    qapp.setFont(before[2])
-
-
-def until(qtbot, condition) -> None:
-    qtbot.waitUntil(condition, timeout=PATIENCE)
-
-
-def opened(qtbot, window, place, **arguments) -> None:
-    window.open(place.target, arguments)
-    until(qtbot, lambda: window.session.state == "ready")
-    assert window.session.target is not None
-
-
-def answer(qtbot, window, request):
-    """The answer to a request, or the error it ended with."""
-    outcome: list = []
-    window.session.request(request, outcome.append, outcome.append)
-    until(qtbot, lambda: bool(outcome))
-    return outcome[0]
-
-
-def kill(window) -> None:
-    os.kill(window.session.process_id, signal.SIGKILL)
-
-
-def lost(qtbot, window) -> None:
-    """The window says what happened and offers a way on."""
-    until(qtbot, lambda: window.session.state == "lost")
-    assert "process ended" in window.notices.text
-    assert "SIGKILL" in window.notices.text
-    assert window.isVisible()
-
-
-def restarted(qtbot, window) -> None:
-    window.registry.action("model.restart").trigger()
-    until(qtbot, lambda: window.session.state == "ready")
-
 
 ALL = Selection(patterns=[""])
 
@@ -139,7 +44,7 @@ def test_killed_while_it_opens(qtbot, window, place):
     first = window.session.process_id
     errors: list = []
     window.session.open_failed.connect(errors.append)
-    window.open(place.target)
+    window.opening.open(place.target)
     until(qtbot, lambda: window.session._next is not None)
     until(qtbot, lambda: window.session._next.link.process_id > 0)
     assert window.session._next.link.process_id != first

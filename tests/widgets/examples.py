@@ -32,6 +32,8 @@ from PySide6.QtWidgets import (
 
 from widgets.badges import Badge
 from widgets.code_view import CodeView
+from widgets.comparison_view import Compared, ComparisonView
+from widgets.disclosure import Disclosure
 from widgets.empty_state import EmptyState
 from widgets.facts_view import FactLine, FactsView
 from widgets.histogram_grid import GridSeries, HistogramGrid
@@ -39,12 +41,17 @@ from widgets.histogram_view import HistogramView
 from widgets.icons import icon, set_icon_folder
 from widgets.job_panel import JobPanel
 from widgets.notice_bar import NoticeBar
+from widgets.suggest_line import Suggestion, SuggestLine
 from widgets.theme import GRID, ThemeManager, install_fonts
-from widgets.tree_view import LazyTreeView, TreeRole
+from widgets.tree_view import LazyTreeView, RowLook, TreeRole
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 HEADERS = ("Name", "Class", "Shape", "Dtype", "Device", "Parameters", "Bytes")
+LOOKS = ("dim", "italic", "spans", "marks", "note", "live")
 LONG_NAME = "a_name_so_long_that_no_column_will_ever_hold_all_of_it_and_its_end_matters_too.weight"
+
+
+MARKS = ("initial", "hook", "computed", "quantized", "overlap", "layout", "link")
 
 
 class Row:
@@ -73,7 +80,7 @@ def sample_rows():
             "0",
             "Linear",
             on,
-            parameter("weight", "(512, 256)", 131_072, on, tied=True, match=(0, 3)),
+            parameter("weight", "(512, 256)", 131_072, on, marks=("link",), spans=((0, 3),)),
             parameter("bias", "(512,)", 512, on),
         ),
     )
@@ -91,18 +98,20 @@ def sample_rows():
             "norm",
             "BatchNorm2d",
             off,
-            parameter("weight", "(64,)", 64, off, match=(2, 3)),
+            parameter("weight", "(64,)", 64, off, spans=((2, 3),)),
             parameter("bias", "(64,)", 64, off),
             counted,
             hollow,
             live=True,
+            note="eval",
         ),
         module(
             "head",
             "LazyLinear",
             off,
             parameter("weight", "unknown", 0, off, italic=True),
-            parameter(LONG_NAME, "(10, 512)", 5_120, off),
+            parameter(LONG_NAME, "(10, 512)", 5_120, off, spans=((2, 4), (30, 30))),
+            parameter("original0", "(10, 1)", 10, off, marks=MARKS, note="train"),
         ),
         plain,
         Row("tensor", "Tensor", "T", "tensor", None, (), shape="(3,)", count=3),
@@ -125,19 +134,14 @@ def tree_model() -> QStandardItemModel:
             item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         first = items[0]
         first.setData(row.name, Qt.ItemDataRole.ToolTipRole)
-        first.setData((row.badge,), TreeRole.BADGES)
         first.setData(number, TreeRole.ROW_ID)
-        if row.freeze is not None:
-            first.setData(row.freeze, TreeRole.FREEZE)
-        first.setData(row.freeze == Qt.CheckState.Checked, TreeRole.FROZEN)
-        for key, role in (
-            ("tied", TreeRole.TIED),
-            ("italic", TreeRole.ITALIC),
-            ("match", TreeRole.MATCH),
-            ("live", TreeRole.LIVE),
-        ):
-            if key in row.more:
-                first.setData(row.more[key], role)
+        look = RowLook(
+            badges=(row.badge,),
+            freeze=row.freeze,
+            frozen=row.freeze == Qt.CheckState.Checked,
+            **{key: value for key, value in row.more.items() if key in LOOKS},
+        )
+        first.setData(look, TreeRole.LOOK)
         number += 1
         parent.appendRow(items)
         for child in row.children:
@@ -355,6 +359,47 @@ def icon_sheet() -> QWidget:
     return page
 
 
+def comparison_view():
+    view = ComparisonView(["Mean", "Deviation", "Not finite"])
+    places = np.linspace(-3, 3, 64)
+    before = (1000 * np.exp(-(places**2) * 4)).astype(np.int64)
+    after = np.where(abs(places) < 2, 210, 0)
+    lines = [
+        Compared("0.0012", "-1.3e-4", "0.00123456", "-0.00013"),
+        Compared("0.2501", "0.5774"),
+        Compared("0 NaN, 0 infinite", "0 NaN, 0 infinite"),
+    ]
+    view.show_comparison(-1.5, 1.5, before, after, lines)
+    view.resize(420, 320)
+    return view
+
+
+def disclosures():
+    page = QWidget()
+    column = QVBoxLayout(page)
+    for opened in (False, True):
+        content = QWidget()
+        lines = QVBoxLayout(content)
+        lines.addWidget(QLineEdit("one option"))
+        lines.addWidget(QLineEdit("another"))
+        disclosure = Disclosure("More options", content)
+        disclosure.open(opened)
+        column.addWidget(disclosure)
+    column.addStretch(1)
+    page.resize(360, 220)
+    return page
+
+
+def suggest_line():
+    page = QWidget()
+    column = QVBoxLayout(page)
+    line = SuggestLine([Suggestion("One file", ""), Suggestion("2 GB", "2 GB", "Each of them")])
+    line.setPlaceholderText("one file")
+    column.addWidget(line)
+    page.resize(320, 60)
+    return page
+
+
 EXAMPLES: dict[str, Callable[[], QWidget]] = {
     "tree_view": tree_view,
     "facts_view": facts_view,
@@ -362,9 +407,12 @@ EXAMPLES: dict[str, Callable[[], QWidget]] = {
     "histogram_view": histogram_view,
     "histogram_view_log": logarithmic_view,
     "histogram_grid": histogram_grid,
+    "comparison_view": comparison_view,
     "notice_bar": notice_bars,
     "job_panel": job_panel,
     "empty_state": empty_state,
+    "disclosure": disclosures,
+    "suggest_line": suggest_line,
     "plain_widgets": plain_widgets,
     "icons": icon_sheet,
 }

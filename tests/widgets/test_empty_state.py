@@ -29,6 +29,15 @@ def test_another_sentence(qtbot):
     assert state.sentence == "Two."
 
 
+def test_another_icon(qtbot):
+    state = EmptyState("chart", "One.")
+    qtbot.addWidget(state)
+    state.resize(300, 200)
+    before = image_of(state)
+    state.set_icon("folder")
+    assert image_of(state) != before
+
+
 def test_follows_the_theme(qtbot, manager):
     state = EmptyState("chart", "Nothing to draw.", "Draw")
     qtbot.addWidget(state)

@@ -1,7 +1,7 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QPushButton, QToolButton
+from PySide6.QtWidgets import QLineEdit, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from tests.widgets.conftest import count_colour, image_of
 from widgets.notice_bar import NoticeBar
@@ -86,3 +86,36 @@ def test_markup_is_text(bar):
 def test_a_long_notice_wraps(bar):
     bar.show_notice("word " * 100, "info", [("Go on", int)])
     assert bar.heightForWidth(300) > bar.heightForWidth(2000)
+
+
+def test_a_question_takes_the_keyboard(bar, qtbot):
+    bar.show_notice("Something happened.")
+    bar.focus_action()  # there is none
+    for words in ("first", "second"):
+        bar.show_notice("Sure?", "warning", [(words, lambda: None), ("No", lambda: None)])
+        bar.focus_action()
+        assert bar.window().focusWidget().text() == words
+    pressed = []
+    bar.show_notice("Sure?", "warning", [("Yes", lambda: pressed.append("Yes"))])
+    bar.focus_action()
+    qtbot.keyClick(bar.window().focusWidget(), Qt.Key.Key_Return)
+    assert pressed == ["Yes"]
+
+
+def test_the_keyboard_stays_or_comes_back(qtbot):
+    window = QWidget()
+    column = QVBoxLayout(window)
+    line, bar = QLineEdit(), NoticeBar()
+    column.addWidget(line)
+    column.addWidget(bar)
+    qtbot.addWidget(window)
+    window.show()
+    line.setFocus()
+    bar.show_notice("Sure?", "warning", [("Yes", lambda: None)])
+    qtbot.mouseClick(bar.findChild(QPushButton), Qt.MouseButton.LeftButton)
+    assert window.focusWidget() is line
+    bar.show_notice("Sure?", "warning", [("Yes", lambda: None)])
+    bar.focus_action()
+    assert window.focusWidget() is not line
+    qtbot.keyClick(bar, Qt.Key.Key_Escape)
+    assert window.focusWidget() is line

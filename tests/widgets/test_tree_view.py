@@ -5,7 +5,7 @@ from PySide6.QtGui import QStandardItem, QStandardItemModel
 from tests.widgets import examples
 from tests.widgets.conftest import image_of
 from widgets.theme import GRID
-from widgets.tree_view import LazyTreeView, TreeRole
+from widgets.tree_view import LazyTreeView, RowLook, TreeRole
 
 CHECKED, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 
@@ -184,38 +184,43 @@ def test_only_rows_in_sight_are_read(qtbot):
     assert max(model.asked) >= 70_000
 
 
-def painted(qtbot, **roles):
-    """A picture of one row with the given roles."""
+def painted(qtbot, look: RowLook):
+    """A picture of one row."""
     model = QStandardItemModel()
     item = QStandardItem("weight")
-    for name, value in roles.items():
-        item.setData(value, TreeRole[name])
+    item.setData(look, TreeRole.LOOK)
     model.appendRow(item)
     view = LazyTreeView()
     qtbot.addWidget(view)
     view.setModel(model)
     view.setHeaderHidden(True)
-    view.resize(200, 3 * GRID)
+    view.setColumnWidth(0, 240)
+    view.resize(240, 3 * GRID)
     view.show()
     picture = image_of(view)
     view.setModel(None)
     return picture
 
 
-def test_every_role_is_seen(qtbot):
+def test_every_look_is_seen(qtbot):
+    badge = examples.Badge("P", "parameter")
     looks = [
-        {},
-        {"FREEZE": CHECKED},
-        {"FREEZE": UNCHECKED},
-        {"FREEZE": Qt.CheckState.PartiallyChecked},
-        {"FROZEN": True},
-        {"TIED": True},
-        {"ITALIC": True},
-        {"MATCH": (1, 2)},
-        {"LIVE": True},
-        {"BADGES": (examples.Badge("P", "parameter"),)},
+        RowLook(),
+        RowLook(freeze=CHECKED),
+        RowLook(freeze=UNCHECKED),
+        RowLook(freeze=Qt.CheckState.PartiallyChecked),
+        RowLook(frozen=True),
+        RowLook(marks=("link",)),
+        RowLook(marks=("link", "hook")),
+        RowLook(note="eval"),
+        RowLook(italic=True),
+        RowLook(spans=((1, 2),)),
+        RowLook(spans=((1, 2), (4, 1))),
+        RowLook(live=True),
+        RowLook(badges=(badge,)),
+        RowLook(badges=(badge,), dim=True),
     ]
-    pictures = [bytes(painted(qtbot, **look).constBits()) for look in looks]
+    pictures = [bytes(painted(qtbot, look).constBits()) for look in looks]
     assert len(set(pictures)) == len(looks)
 
 

@@ -8,19 +8,20 @@ from typing import Literal
 
 import numpy as np
 
-from inspector_app.backend import freezing
 from inspector_app.backend.checkpoint import Checkpoint
 from inspector_app.backend.journal import Edit, Journal, NewEdit
+from inspector_app.backend.marking import marked
 from inspector_app.backend.opening import OpenModel
+from inspector_app.backend.planning import union
 from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.selecting import resolve
 from inspector_app.backend.snapshots import SnapshotStore
-from inspector_app.backend.tree import Tree, build_tree, totals
+from inspector_app.backend.tree import Tree, build_tree, refreshed, totals
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.changes import RowsChange, change_of_rows, difference
 from inspector_app.protocol.errors import RefusedError, RequestError
 from inspector_app.protocol.presets import spoken
-from inspector_app.protocol.table import Int32
+from inspector_app.protocol.table import Flag, Int32
 
 
 class Core:
@@ -32,6 +33,8 @@ class Core:
         self._opened: OpenModel | Checkpoint | None = None
         self._disabled: dict[str, str] = {}
         self._tree: Tree
+        self._laid_on: Int32 | None = None  # ids of rows that got values while it was opened
+        self._materialised = False  # whether a forward gave lazy tensors their shapes
         self._probes = ProbeSet()
         self._journal = Journal()
         self._snapshots = SnapshotStore()
@@ -44,6 +47,8 @@ class Core:
         if isinstance(self._opened, Checkpoint):
             self._opened.close()
         self._opened = None
+        self._laid_on = None
+        self._materialised = False
         gc.unfreeze()
         self._probes = ProbeSet()
         self._journal = Journal()
@@ -124,7 +129,11 @@ class Core:
         else:
             known = edit.rows[np.isin(edit.rows, self._tree.table.ids)]
             positions = self._tree.table.positions(known)
-            self._tree, change = freezing.refreshed(self._tree, positions)
+            self._tree, change = refreshed(self._tree, positions)
+            self._tree, initial = marked(self._tree, self._settled())
+            if len(initial):
+                every = union(self._tree.table, positions, initial)
+                change = change_of_rows(self._tree.table, every)
             if change.empty:  # new values show in no column, yet these are the rows that changed
                 change = change_of_rows(self._tree.table, positions)
         return m.Edited(
@@ -135,11 +144,25 @@ class Core:
             notes=notes or [],
         )
 
+    def _settled(self) -> Int32 | None:
+        """Ids of rows whose values were loaded or initialised; None where nothing was loaded."""
+        loaded = self._laid_on is not None
+        written = [] if self._laid_on is None else [self._laid_on]
+        for edit, entry in self._journal.standing:
+            if entry.kind in ("load", "initialize"):
+                written.append(edit.rows)
+                loaded = loaded or entry.kind == "load"
+        return np.concatenate(written) if loaded else None
+
     def _rebuilt(self) -> RowsChange:
         """Walk the model again: a forward may materialise lazy layers or keep new tensors."""
         assert isinstance(self._opened, OpenModel)
         before = self._tree.table
-        self._tree = build_tree(self._opened.model, self._tree)
+        tree = build_tree(self._opened.model, self._tree)
+        lazy = before.ids[(before.flags & Flag.LAZY) != 0]
+        still = tree.table.ids[(tree.table.flags & Flag.LAZY) != 0]
+        self._materialised = self._materialised or not np.isin(lazy, still).all()
+        self._tree, _ = marked(tree, self._settled())
         change = difference(before, self._tree.table)
         if not change.empty:
             self.revision += 1

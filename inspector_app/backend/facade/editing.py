@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from inspector_app.backend import freezing, initialization, norms
+from inspector_app.backend import freezing, initialization, norms, previewing
 from inspector_app.backend.facade.core import Core
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.protocol import messages as m
-from inspector_app.protocol.changes import difference
-from inspector_app.protocol.errors import RequestError
 from inspector_app.protocol.schemes import scheme_text
 
 
@@ -85,6 +83,19 @@ class Editing(Core):
         )
         return self._carried_out(edit, entry)
 
+    def preview_initialize(
+        self,
+        selection: m.Selection,
+        scheme: m.Scheme,
+        seed: int = 0,
+        limit: int = 8,
+        job: Job = NO_JOB,
+    ) -> m.Previewed:
+        """The values that :meth:`initialize` would write to the first tensors; nothing is."""
+        self._model_for("initialize")
+        positions = self._selected(selection)
+        return previewing.preview_initialize(self._tree, positions, scheme, seed, limit, job)
+
     def undo(self, job: Job = NO_JOB) -> m.Edited:
         """Take back the newest edit."""
         _ = self.tree
@@ -94,41 +105,6 @@ class Editing(Core):
         """Carry out again what was undone last."""
         _ = self.tree
         return self._edited(self._journal.redo())
-
-    def replay(self, entries: list[m.JournalEntry], job: Job = NO_JOB) -> m.Edited:
-        """Carry out the edits of a session that was lost, in order; undone ones are passed over."""
-        before = self.tree.table
-        refused: list[m.Refusal] = []
-        notes: list[str] = []
-        wanted = [entry for entry in entries if entry.done]
-        for index, entry in enumerate(wanted):
-            job.check()
-            job.progress(index, len(wanted), "Replaying edits")
-            selection = m.Selection(patterns=entry.patterns)
-            before_it = self._journal.history
-            if entry.kind == "initialize":
-                if entry.scheme is None:
-                    raise RequestError(f"“{entry.title}” names no scheme and cannot be replayed.")
-                edited = self.initialize(selection, entry.scheme, seed=entry.seed, job=job)
-            elif entry.kind in ("hold", "release"):
-                edited = self.hold_statistics(selection, entry.kind == "hold", job=job)
-            else:
-                edited = self.freeze(selection, entry.kind == "freeze", job=job)
-            again = len(edited.history) > len(before_it)
-            touched = edited.history[-1].touched if again else 0
-            if touched != entry.touched:
-                kind = "modules" if entry.kind in ("hold", "release") else "tensors"
-                notes.append(
-                    f"“{entry.title}” changed {touched:,} {kind} now, {entry.touched:,} before"
-                )
-            refused += edited.refused
-        return m.Edited(
-            change=difference(before, self._tree.table),
-            totals=self._totals(),
-            history=self._journal.history,
-            refused=refused,
-            notes=notes,
-        )
 
     def _freeze_title(self, selection: m.Selection, frozen: bool) -> str:
         return f"{'Freeze' if frozen else 'Unfreeze'} {self._spoken(selection)}"

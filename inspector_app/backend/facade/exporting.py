@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+
 import numpy as np
+from msgspec import structs
 from torch import nn
 
 from inspector_app.backend import exporting, verifying
 from inspector_app.backend.checkpoint import Checkpoint
+from inspector_app.backend.exporting.aliased import Aliased
+from inspector_app.backend.exporting.planning import Plan
+from inspector_app.backend.exporting.proving import Unfit, prove
 from inspector_app.backend.facade.core import Core
-from inspector_app.backend.failures import model_error
 from inspector_app.backend.jobs import NO_JOB, Job
+from inspector_app.backend.opening.factory import build, find_factory, seed_everything
+from inspector_app.backend.opening.model import OpenModel
+from inspector_app.backend.presets import preset_rows
+from inspector_app.backend.selecting import with_subtrees
+from inspector_app.backend.state_slots import Slot, state_of, traced
 from inspector_app.backend.states import StateDict, StateSource
 from inspector_app.protocol import messages as m
-from inspector_app.protocol.errors import ModelError, RefusedError, RequestError
+from inspector_app.protocol.errors import RefusedError, RequestError
+from inspector_app.protocol.presets import CLASS, PRESET
 from inspector_app.protocol.table import Flag, Role
 
 _ALL = m.ExportOptions()
 
 
-def _state_dict(model: nn.Module) -> StateDict:
-    """The model's ``state_dict()``: the person's code, so whatever it raises is told."""
-    try:
-        state = StateDict(model.state_dict())
-    except RecursionError:
-        failure = ModelError(
-            "The model has no state_dict: its modules are nested too deep, or one holds itself."
-        )
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - whatever a person's code raises
-        failure = model_error(error, "The model's state_dict()", model)
-    else:
-        other = next((key for key in state.names() if not issubclass(type(key), str)), None)
-        if other is None:
-            return state
-        failure = ModelError(
-            f"The model's state_dict() has a key of class {type(other).__name__}: "
-            "keys must be text to be written or compared."
-        )
-    raise failure
+def _fresh(opened: OpenModel, device: str) -> nn.Module:
+    """A model as the target's factory builds it; raises Unfit, TargetError."""
+    namespace = opened.namespace
+    if namespace is None or not opened.factory_name:
+        raise Unfit("no factory is known that builds this model")
+    where = os.path.basename(opened.path) or namespace.__name__
+    folder = os.path.dirname(opened.path)
+    name, factory = find_factory(namespace, opened.factory_name, where, folder)
+    if isinstance(factory, nn.Module):
+        raise Unfit("the target is a model itself, not a factory that builds one")
+    seed_everything(opened.seed)
+    return build(factory, name, opened.arguments, device, folder)
 
 
 class Exporting(Core):
@@ -46,18 +49,31 @@ class Exporting(Core):
 
     def plan_export(self, options: m.ExportOptions = _ALL, job: Job = NO_JOB) -> m.ExportPlan:
         """What :meth:`export` would write."""
-        return exporting.plan_export(
-            self._state("export"), only=self._keys(options.only), skip=options.skip
-        )
+        source, facts, slots = self._to_export()
+        options = self._spelled_out(options, slots)
+        only = self._keys(options.only, slots)
+        return exporting.plan_export(source, options, only=only, facts=facts, job=job)
 
     def export(self, path: str, options: m.ExportOptions = _ALL, job: Job = NO_JOB) -> m.Exported:
-        """Write a verified file."""
+        """Write verified files, and try them on a fresh model."""
+        source, facts, slots = self._to_export()
+        options = self._spelled_out(options, slots)
+        only = self._keys(options.only, slots)
+
+        def proof(plan: Plan, files: list[str]) -> m.Proof:
+            opened = self._opened
+            if not isinstance(opened, OpenModel):
+                reason = "a bare checkpoint has no factory that builds one"
+                return m.Proof(state="not tried", sentence=f"Not tried on a fresh model: {reason}")
+            return prove(opened.model, lambda device: _fresh(opened, device), files, plan, options)
+
         return exporting.export(
-            self._state("export"),
+            source,
             path,
-            only=self._keys(options.only),
-            skip=options.skip,
-            facts=self._facts(),
+            options,
+            only=only,
+            facts=facts,
+            prove=proof if options.prove else None,
             job=job,
         )
 
@@ -68,38 +84,76 @@ class Exporting(Core):
         if against != ".":
             raise RequestError('A file can be compared with the open target only: ask for ".".')
         name = self._opened.target if self._opened else ""
-        return verifying.verify(path, against=self._state("verify"), against_name=name, job=job)
+        return verifying.verify(path, against=self._source("verify"), against_name=name, job=job)
 
-    def _keys(self, only: m.Selection | None) -> list[str] | None:
-        return None if only is None else self._patterns(only)
+    # -- what is exported ------------------------------------------------------------------------
 
-    def _state(self, operation: str) -> StateSource:
+    def _source(self, operation: str) -> StateSource:
         """The state dict of the open target."""
         _ = self.tree
         if operation in self._disabled:
             raise RefusedError(self._disabled[operation])
         if isinstance(self._opened, Checkpoint):
-            return self._opened
+            return Aliased(self._opened)
         assert self._opened is not None
-        return _state_dict(self._opened.model)
+        return StateDict(state_of(self._opened.model))
 
-    def _facts(self) -> exporting.ExportFacts:
-        assert self._opened is not None
-        if isinstance(self._opened, Checkpoint):
-            return exporting.ExportFacts(target=self._opened.target, carried=self._opened.metadata)
+    def _to_export(self) -> tuple[StateSource, exporting.ExportFacts, list[Slot]]:
+        """The state dict of the open target, what is said of it, and its rows by key."""
+        source = self._source("export")
+        opened = self._opened
+        assert opened is not None
+        if isinstance(opened, Checkpoint):
+            assert isinstance(source, Aliased)
+            facts = exporting.ExportFacts(
+                target=opened.target, requires_grad=opened.requires_grad, carried=source.metadata
+            )
+            return source, facts, []
+        assert isinstance(source, StateDict)
+        slots = traced(source.values, self._tree)
         table = self._tree.table
-        parameters = np.flatnonzero(table.role == Role.PARAMETER)
-        trains = (table.flags[parameters] & Flag.REQUIRES_GRAD) != 0
-        paths = table.paths
-        return exporting.ExportFacts(
-            target=self._opened.target,
-            arguments=self._opened.arguments,
-            device=self._opened.device,
-            seed=self._opened.seed,
-            class_name=table.class_name(0),
-            edits=[entry for entry in self._journal.history if entry.done],
-            requires_grad={
-                paths[position]: bool(train)
-                for position, train in zip(parameters.tolist(), trains.tolist(), strict=True)
-            },
+        return (
+            source,
+            exporting.ExportFacts(
+                target=opened.target,
+                arguments=opened.arguments,
+                device=opened.device,
+                seed=opened.seed,
+                class_name=table.class_name(0),
+                edits=[entry for entry in self._journal.history if entry.done],
+                requires_grad={
+                    slot.key: bool(table.flags[slot.row] & Flag.REQUIRES_GRAD)
+                    for slot in slots
+                    if slot.row >= 0 and table.role[slot.row] == Role.PARAMETER
+                },
+            ),
+            slots,
         )
+
+    def _spelled_out(self, options: m.ExportOptions, slots: list[Slot]) -> m.ExportOptions:
+        """The options with ready selections among what is skipped replaced by their keys."""
+        return structs.replace(options, skip=self._without_presets(options.skip, slots))
+
+    def _keys(self, only: m.Selection | None, slots: list[Slot]) -> list[str] | None:
+        if only is None:
+            return None
+        return self._without_presets(self._patterns(only), slots)
+
+    def _without_presets(self, patterns: Iterable[str], slots: list[Slot]) -> list[str]:
+        """Patterns over keys: what a ready selection means is named key by key."""
+        found: list[str] = []
+        for pattern in patterns:
+            rows = preset_rows(self._tree, pattern) if slots and _is_ready(pattern) else None
+            if rows is None:
+                found.append(pattern)
+                continue
+            inside = set(with_subtrees(self._tree.table, np.asarray(rows)).tolist())
+            keys = [slot.key for slot in slots if slot.row in inside]
+            if not keys:
+                raise RequestError(f"'{pattern}' means no key of the state dict.")
+            found += keys
+        return found
+
+
+def _is_ready(pattern: str) -> bool:
+    return pattern.startswith((PRESET, CLASS))

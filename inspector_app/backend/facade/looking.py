@@ -12,6 +12,7 @@ from inspector_app.backend.describing import describe_row
 from inspector_app.backend.facade.core import Core
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.statistics import measure
+from inspector_app.backend.tensors import why_wrapped, without_subclass
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.table import Flag
@@ -38,14 +39,14 @@ class Looking(Core):
             title=opened.title,
             kind=self._kind,
             depth=depth,
-            notes=opened.notes if isinstance(opened, Checkpoint) else (),
+            notes=opened.facts if isinstance(opened, Checkpoint) else (),
         )
 
     def describe_row(self, row: int, job: Job = NO_JOB) -> m.Detail:
         """All facts of one row."""
         detail = describe_row(self.tree, row)
         if isinstance(self._opened, Checkpoint) and self.tree.table.position(row) == 0:
-            detail = msgspec.structs.replace(detail, facts=detail.facts + self._opened.notes)
+            detail = msgspec.structs.replace(detail, facts=detail.facts + self._opened.facts)
         return detail
 
     def measure(self, row: int, job: Job = NO_JOB) -> m.Statistics:
@@ -59,4 +60,7 @@ class Looking(Core):
                 return measure(self._opened.tensor(table.path(position)), job, row=row)
             finally:
                 self._opened.release()  # pages of the file that were looked at
-        return measure(self.tree.objects[position], job, row=row)
+        tensor = self.tree.objects[position]
+        if reason := why_wrapped(tensor):
+            raise RefusedError(f"{table.path(position)} is {reason}: it has no values to measure.")
+        return measure(without_subclass(tensor), job, row=row)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Protocol
 
 from torch import nn
@@ -62,8 +61,7 @@ class Training(Core):
             arguments={},
             device="cpu",
             seed=0,
-            namespace=ModuleType("training"),
-            factory_name="",
+            kind="live",
         )
         self._loop, self._adopted = loop, True
         self._tree = build_tree(model)

@@ -100,7 +100,7 @@ class Watching(Training):
     def describe_inputs(self, job: Job = NO_JOB) -> m.InputForm:
         """How inputs for a forward can be had."""
         opened = self._model_for("run")
-        return input_form(opened.model, opened.namespace)
+        return input_form(opened.model, opened.provider)
 
     def run(
         self,
@@ -115,7 +115,7 @@ class Watching(Training):
         opened = self._model_for("run")
         with private_random(seed):
             inputs = (
-                example_inputs(opened.namespace)
+                example_inputs(opened.provider)
                 if fields is None
                 else make_inputs(opened.model, fields, seed)
             )

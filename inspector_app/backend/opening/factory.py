@@ -12,10 +12,8 @@ import inspect
 import os
 import random
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,64 +22,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from inspector_app.backend.failures import spoken
+from inspector_app.backend.opening.failing import failed
 from inspector_app.protocol.errors import InspectorError, TargetError
 
 DEFAULT_FACTORY = "build_model"
-_OURS = os.path.dirname(os.path.abspath(__file__))
-_MACHINERY = ("<frozen importlib", "<frozen runpy", os.path.dirname(importlib.__file__))
-
-
-@dataclass
-class OpenModel:
-    """A model and how it came about."""
-
-    model: nn.Module
-    target: str  # as it was asked for
-    title: str  # "resnet"
-    path: str  # of the file behind it, "" where there is none
-    arguments: dict[str, Any]
-    device: str
-    seed: int
-    namespace: ModuleType | None  # where example_inputs() and loss() may be found
-    factory_name: str
-
-
-# -- errors ----------------------------------------------------------------------------------------
-
-
-def _theirs(error: BaseException) -> list[traceback.FrameSummary]:
-    """The frames of the person's code and what it called."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [
-        frame
-        for frame in frames
-        if not frame.filename.startswith(_OURS) and not frame.filename.startswith(_MACHINERY)
-    ]
-
-
-def _detail(error: BaseException) -> str:
-    """The traceback without our frames and without those of the import machinery."""
-    lines = traceback.format_list(_theirs(error))
-    head = ["Traceback (most recent call last):\n"] if lines else []
-    return "".join([*head, *lines, *traceback.format_exception_only(type(error), error)])
-
-
-def _failure(error: BaseException, doing: str, own_folder: str) -> TargetError:
-    """A sentence with the innermost line of the person's own code."""
-    if isinstance(error, SyntaxError) and error.filename:
-        where, what = f"{error.filename}, line {error.lineno}", f"SyntaxError: {error.msg}"
-    else:
-        frames = _theirs(error)
-        own = [frame for frame in frames if frame.filename.startswith(own_folder)] or frames
-        where = f"{own[-1].filename}, line {own[-1].lineno}" if own else ""
-        what = spoken(error)
-    if isinstance(error, SystemExit):
-        what = f"it ended the program (sys.exit({error.code!r})); let it return the model instead"
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        what += f" (install '{error.name}' where this program runs, or correct the import)"
-    sentence = f"{doing} failed{' in ' + where if where else ''}: {what}"
-    return TargetError(sentence.rstrip(".") + ".", _detail(error))
 
 
 # -- loading ---------------------------------------------------------------------------------------
@@ -94,7 +38,7 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
 
 
-def _put_first(folder: str) -> None:
+def put_first(folder: str) -> None:
     """Let imports look into ``folder`` first, as ``python file.py`` does."""
     if not sys.path or sys.path[0] != folder:
         sys.path.insert(0, folder)
@@ -107,7 +51,7 @@ def load_file(path: Path, *, user_path: bool) -> ModuleType:
     (``random.py``), the module gets a name of its own, and that one stays as it is.
     """
     if user_path:
-        _put_first(str(path.parent))
+        put_first(str(path.parent))
     name = path.stem
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__inspector_target__", None) != str(path):
@@ -129,7 +73,7 @@ def load_file(path: Path, *, user_path: bool) -> ModuleType:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a person's file raises
         sys.modules.pop(name, None)
-        failure = _failure(error, f"Loading {path.name}", str(path.parent))
+        failure = failed(error, f"Loading {path.name}", str(path.parent))
     if failure is not None:
         raise failure
     return module
@@ -138,7 +82,7 @@ def load_file(path: Path, *, user_path: bool) -> ModuleType:
 def load_package(name: str, *, user_path: bool) -> ModuleType:
     """Import ``package.module``, from the current folder or where it is installed."""
     if user_path:
-        _put_first(os.getcwd())
+        put_first(os.getcwd())
     importlib.invalidate_caches()
     failure = None
     try:
@@ -152,11 +96,11 @@ def load_package(name: str, *, user_path: bool) -> ModuleType:
                 "sample:NAME or a .safetensors file."
             )
         else:
-            failure = _failure(error, f"Importing {name}", os.getcwd())
+            failure = failed(error, f"Importing {name}", os.getcwd())
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a person's module raises
-        failure = _failure(error, f"Importing {name}", os.getcwd())
+        failure = failed(error, f"Importing {name}", os.getcwd())
     raise failure
 
 
@@ -204,7 +148,7 @@ def find_factory(
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a lazy module imports here
-        failure = _failure(error, f"Looking up '{name}' in {where}", own_folder)
+        failure = failed(error, f"Looking up '{name}' in {where}", own_folder)
     if failure is not None:
         raise failure
     if not callable(held):
@@ -245,7 +189,7 @@ def check_arguments(factory: Callable[..., Any], name: str, arguments: Mapping[s
 
 
 @contextmanager
-def _on(device: str) -> Iterator[None]:
+def on_device(device: str) -> Iterator[None]:
     """Make new tensors on ``device``; the CPU is where they are made anyway."""
     if device == "cpu":
         yield
@@ -268,12 +212,12 @@ def build(
     check_arguments(factory, name, arguments)
     failure: InspectorError | None = None
     try:
-        with _on(device):
+        with on_device(device):
             model = factory(**arguments)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a person's code raises
-        failure = _failure(error, f"{name}()", own_folder)
+        failure = failed(error, f"{name}()", own_folder)
     if failure is not None:
         raise failure
     if not issubclass(type(model), nn.Module):

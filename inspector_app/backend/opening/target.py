@@ -10,31 +10,28 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-# The submodule itself: it and this package need each other, and a name in it may come later.
-from inspector_app.backend import checkpoint
+from inspector_app.backend.checkpoint import Checkpoint
+from inspector_app.backend.formats.content import KNOWN, is_torch_file, open_file
+from inspector_app.backend.formats.pickle_reader import PickleError
 from inspector_app.backend.opening.factory import (
-    OpenModel,
     build,
     find_factory,
     load_file,
     load_package,
     seed_everything,
 )
-from inspector_app.backend.opening.torch_archive import BEGINNING
+from inspector_app.backend.opening.folder import checkpoint_of_folder, open_folder
+from inspector_app.backend.opening.model import OpenModel
+from inspector_app.backend.opening.trusted import load_trusted
 from inspector_app.protocol.errors import TargetError
 from inspector_app.resources import sample_file, sample_names
 
 _SAMPLE = "sample:"
-_KNOWN = "a Python file with a factory (FILE.py:FACTORY) or a checkpoint (safetensors, torch.save)"
-_LATER = (
-    "that is not read yet. Convert it to safetensors, or open a Python file with a factory that "
-    "loads it"
-)
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-_LEGACY_PICKLE = bytes.fromhex("80028a0a6cfc9c46f9206aa85019")
 
 
 def _open_factory(
@@ -83,57 +80,17 @@ def _split(target: str) -> tuple[str, str | None]:
     return target, None
 
 
-def _is_text(start: bytes) -> bool:
-    try:
-        start[:-4].decode("utf-8")  # the cut may fall inside a character
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in start
+def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """The checkpoint at a path, by its content, or the one in a folder; raises TargetError.
 
-
-def _what_it_is(path: Path, start: bytes) -> str:
-    """Words for a file that is no safetensors file."""
-    text = start.lstrip()[:64].lower()
-    if not start:
-        return "is empty: a download or a copy may have been cut short"
-    if start.startswith(b"version https://git-lfs"):
-        return (
-            "is a git-lfs pointer, not the file itself. Fetch the content with 'git lfs pull', "
-            "then open it again"
-        )
-    if text.startswith((b"<!doctype html", b"<html", b"<?xml")):
-        return "is a web page, not a model: the download went to a page. Download the raw file"
-    if start.startswith((_LEGACY_PICKLE, b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        return f"is a pickle, as older torch.save writes it; {_LATER}"
-    if start.startswith(b"GGUF"):
-        return f"is a GGUF file; {_LATER}"
-    if start.startswith(b"\x89HDF"):
-        return f"is an HDF5 file; {_LATER}"
-    if path.suffix == ".json" and text.startswith(b"{"):
-        return "is a JSON file. Open the safetensors file that belongs to it"
-    kind = "is a text file" if _is_text(start) else "has unknown content"
-    return f"{kind}. What can be opened is {_KNOWN}"
-
-
-def _open_content(path: Path, target: str) -> checkpoint.Checkpoint:
-    """A file that is not Python, by what is in it."""
-    try:
-        if path.is_fifo():  # reading it would wait for a writer
-            raise TargetError(f"{path} is a pipe, not a file: save what comes out of it first.")
-        with open(path, "rb") as file:
-            start = file.read(4096)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise TargetError(f"{path} cannot be read: {reason}.") from None
-    # u64 length of the header, then a JSON object.
-    looks_like = len(start) >= 9 and start[8:9] == b"{"
-    if (
-        start.startswith(BEGINNING)
-        or looks_like
-        or (path.suffix == ".safetensors" and not _is_text(start))
-    ):
-        return checkpoint.Checkpoint(str(path), target)
-    raise TargetError(f"{path} {_what_it_is(path, start).rstrip('.')}.")
+    Close it after use.
+    """
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise _missing(str(path), str(path), found)
+    if found.is_dir():
+        return checkpoint_of_folder(found, str(path))
+    return Checkpoint(open_file(found), str(path))
 
 
 def _refuse_arguments(arguments: Mapping[str, Any], what: str) -> None:
@@ -141,6 +98,23 @@ def _refuse_arguments(arguments: Mapping[str, Any], what: str) -> None:
         raise TargetError(
             f"{what} is not built by a factory, so it takes no arguments ({', '.join(arguments)})."
         )
+
+
+def _refuse_trust(trusted: bool, path: Path) -> None:
+    if trusted:
+        raise TargetError(
+            f"{path} is no file of torch.save, so there is nothing in it to trust and load."
+        )
+
+
+def _open_trusted(path: Path, target: str, device: str, seed: int, user_path: bool) -> OpenModel:
+    """A model that is pickled in a file of torch.save, on a person's word."""
+    if device != "cpu":
+        raise TargetError(f"A pickled model is loaded as it is, on 'cpu': not on '{device}'.")
+    # What is damaged, or another kind of archive, is told before anything is run.
+    with suppress(PickleError):  # what our own reader cannot follow, Python's may
+        open_file(path).close()
+    return load_trusted(path, target, seed, user_path=user_path)
 
 
 def _missing(target: str, head: str, path: Path) -> TargetError:
@@ -162,20 +136,22 @@ def open_target(
     arguments: Mapping[str, Any] | None = None,
     device: str = "cpu",
     seed: int = 0,
+    trusted: bool = False,
     user_path: bool = True,
-) -> OpenModel | checkpoint.Checkpoint:
+) -> OpenModel | Checkpoint:
     """The model or checkpoint that ``target`` names.
 
     ``arguments`` are the factory's keyword arguments; ``device`` is "cpu" or "meta"; ``seed`` is
     set for torch, numpy and Python before the file is loaded and before the factory runs.  With
     ``user_path`` the file's folder (the current folder for ``package.module``) is put in front of
-    ``sys.path``.  Raises TargetError with a sentence that says what to do.
+    ``sys.path``.  ``trusted`` unpickles a file of torch.save, which runs what it names; else
+    nothing of such a file is run.  Raises TargetError with a sentence that says what to do.
     """
     given = dict(arguments or {})
     if device not in ("cpu", "meta"):
         raise TargetError(f"Models are opened on 'cpu' or 'meta', not on '{device}'.")
     if not target.strip():
-        raise TargetError(f"The target is empty: name {_KNOWN}, or sample:NAME.")
+        raise TargetError(f"The target is empty: name {KNOWN}, or sample:NAME.")
     if target.startswith(_SAMPLE):
         name, colon, factory = target.removeprefix(_SAMPLE).partition(":")
         path = sample_file(name)
@@ -192,12 +168,13 @@ def open_target(
         head, factory_name = target, None
     is_package = factory_name is not None and re.fullmatch(_DOTTED, head) is not None
     if path.is_dir() and not is_package:
-        inside = sorted(p.name for p in path.iterdir() if p.suffix in (".safetensors", ".py"))[:5]
-        known = f" It holds {', '.join(inside)}." if inside else ""
-        raise TargetError(f"{path} is a folder: name a file in it.{known}")
+        _refuse_arguments(given, path.name)
+        _refuse_trust(trusted, path)
+        return open_folder(path, target, device, seed)
     if path.suffix == ".py":
         if not path.is_file():
             raise _missing(target, head, path)
+        _refuse_trust(trusted, path)
         return _open_factory(
             target, path.resolve(), "", factory_name, given, device, seed, user_path
         )
@@ -205,7 +182,10 @@ def open_target(
         if factory_name is not None:
             raise TargetError(f"{path} is no Python file, so it has no factory '{factory_name}'.")
         _refuse_arguments(given, path.name)
-        return _open_content(path, target)
+        if trusted and is_torch_file(path):
+            return _open_trusted(path, target, device, seed, user_path)
+        _refuse_trust(trusted, path)
+        return Checkpoint(open_file(path), target)
     if is_package:
         return _open_factory(target, None, head, factory_name, given, device, seed, user_path)
     if target in sample_names():

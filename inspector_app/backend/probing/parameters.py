@@ -10,14 +10,14 @@ from torch.utils.hooks import RemovableHandle
 
 from inspector_app.backend.histograms import as_floats, as_real, in_memory_order
 from inspector_app.backend.probing.batch import sample_places
-from inspector_app.backend.probing.probes import Hook, short
+from inspector_app.backend.probing.probes import ProbeHook, short
 from inspector_app.protocol.messages import Floats, Phase, ProbeKind
 
 if TYPE_CHECKING:
     from inspector_app.backend.probing.probe_set import ProbeSet
 
 
-class ParameterProbe(Hook):
+class ParameterProbe(ProbeHook):
     """What is measured of one parameter.
 
     The gradient as it is accumulated comes from a hook on the parameter; what the optimizer sees,

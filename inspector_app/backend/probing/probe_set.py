@@ -102,7 +102,7 @@ class ProbeSet:
                 probe.kinds = wanted
                 return
             self.unwatch(row)
-        if isinstance(module, torch.jit.ScriptModule):
+        if issubclass(type(module), torch.jit.ScriptModule):
             raise RefusedError(
                 f"{name} is a ScriptModule, which takes no hooks: watch a module around it."
             )

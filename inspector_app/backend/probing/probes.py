@@ -40,7 +40,7 @@ _in_backward: Callable[[], int] = torch._C._current_graph_task_id
 _in_functorch: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack
 
 
-class Hook:
+class ProbeHook:
     """What all hooks of probes have in common.
 
     A copy of one, made by ``copy.deepcopy(model)`` or ``torch.save(model)``, is a hook that does
@@ -53,7 +53,7 @@ class Hook:
         return getattr, (nullcontext(), "__exit__")
 
 
-class ModuleProbe(Hook):
+class ModuleProbe(ProbeHook):
     """The hook on one watched module."""
 
     def __init__(self, owner: ProbeSet, row: int, path: str, kinds: frozenset[ProbeKind]) -> None:
@@ -140,7 +140,7 @@ class ModuleProbe(Hook):
             self._owner.failed(self.row, leaf, f"{self.path}{leaf} is left out: {reason}.")
 
 
-class GradientHook(Hook):
+class GradientHook(ProbeHook):
     """The hook on one tensor of an output, for the backward of this forward."""
 
     __slots__ = ("_call", "_key", "_leaf", "_phase", "_probe", "_step")

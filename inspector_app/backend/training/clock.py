@@ -18,6 +18,17 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from inspector_app.backend.probing.probe_set import ProbeSet
+from inspector_app.backend.probing.probes import ProbeHook
+
+
+class _RootHook(ProbeHook):
+    """A hook on the root that leaves its owner behind where the model is copied or saved."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> None:
+        self._function(*arguments)
 
 
 class StepClock:
@@ -42,10 +53,9 @@ class StepClock:
         self._inside = 0  # outermost forwards under way: 0 or 1, more where it calls itself
         self._forwards = 0  # of this step
         self._handles: list[RemovableHandle] = []
-        self._handles.append(nn.Module.register_forward_pre_hook(model, self._forward_begins))
-        self._handles.append(
-            nn.Module.register_forward_hook(model, self._forward_ends, always_call=True)
-        )
+        begins, ends = _RootHook(self._forward_begins), _RootHook(self._forward_ends)
+        self._handles.append(nn.Module.register_forward_pre_hook(model, begins))
+        self._handles.append(nn.Module.register_forward_hook(model, ends, always_call=True))
         if optimizer is not None:
             self._handles.append(optimizer.register_step_pre_hook(self._update_begins))
             self._handles.append(optimizer.register_step_post_hook(self._update_ends))

@@ -8,14 +8,14 @@ a typing error in a path costs nothing.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector_app.gui.client.link import Link
+from inspector_app.gui.client.pending import QUESTIONS, Next, OnError, OnResult, Pending
 from inspector_app.protocol.changes import change_of_rows
 from inspector_app.protocol.errors import (
     Cancelled,
@@ -27,17 +27,12 @@ from inspector_app.protocol.messages import (
     Answer,
     AnyResult,
     CancelJob,
-    DescribeRow,
     Edited,
     Failure,
     JournalEntry,
     Log,
-    Measure,
     Open,
     Opened,
-    PlanExport,
-    PlanFreeze,
-    PlanInitialize,
     Progress,
     Ran,
     Replay,
@@ -45,33 +40,6 @@ from inspector_app.protocol.messages import (
 )
 
 OBEYED_WITHIN = 2000  # milliseconds; a cancel that takes longer is stuck in a user's code
-
-OnResult = Callable[[Any], None]
-OnError = Callable[[InspectorError], None]
-
-# Questions whose answer speaks of the model as it was: asked again where it changed meanwhile.
-_QUESTIONS = (DescribeRow, Measure, PlanFreeze, PlanInitialize, PlanExport)
-
-
-@dataclass
-class _Pending:
-    """A request whose answer has not come."""
-
-    request: Request
-    link: Link
-    on_result: OnResult
-    on_error: OnError | None
-    label: str
-
-
-@dataclass
-class _Next:
-    """A worker that is opening a target, to take over once it has."""
-
-    link: Link
-    open: Open
-    replay: list[JournalEntry] = field(default_factory=list)
-    fingerprint: str = ""  # expected, "" where the target is opened for the first time
 
 
 class ClientSession(QObject):
@@ -108,9 +76,9 @@ class ClientSession(QObject):
         super().__init__(parent)
         self._command = command
         self._numbers = itertools.count(1)
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, Pending] = {}
         self._link: Link | None = None  # of the open target
-        self._next: _Next | None = None
+        self._next: Next | None = None
         self._open: Open | None = None
         self._target: Opened | None = None
         self._journal: list[JournalEntry] = []
@@ -152,9 +120,15 @@ class ClientSession(QObject):
         arguments: dict[str, Any] | None = None,
         device: Literal["cpu", "meta"] = "cpu",
         seed: int = 0,
+        trusted: bool = False,
     ) -> int:
-        """Open a target in a new worker; a target that is still being opened gives way."""
-        request = Open(target=target, arguments=arguments or {}, device=device, seed=seed)
+        """Open a target in a new worker; a target that is still being opened gives way.
+
+        ``trusted`` is a person's word for this opening; it holds for the target's restarts too.
+        """
+        request = Open(
+            target=target, arguments=arguments or {}, device=device, seed=seed, trusted=trusted
+        )
         return self._start(request, [], "")
 
     def restart(self) -> int | None:
@@ -185,7 +159,7 @@ class ClientSession(QObject):
             error = ConnectionLost("Nothing is open: open a model or a checkpoint first.")
             QTimer.singleShot(0, self, lambda: self._tell_error(error, on_error))
             return number
-        self._ask(self._link, number, _Pending(request, self._link, on_result, on_error, label))
+        self._ask(self._link, number, Pending(request, self._link, on_result, on_error, label))
         return number
 
     def cancel(self, request_id: int) -> None:
@@ -197,7 +171,7 @@ class ClientSession(QObject):
             pending.link.kill()
             self._fail_all(pending.link, Cancelled())
             return
-        cancel = _Pending(CancelJob(request=request_id), pending.link, _ignore, _ignore, "")
+        cancel = Pending(CancelJob(request=request_id), pending.link, _ignore, _ignore, "")
         self._ask(pending.link, next(self._numbers), cancel)
         QTimer.singleShot(OBEYED_WITHIN, self, lambda: self._check_obeyed(request_id))
 
@@ -229,11 +203,10 @@ class ClientSession(QObject):
         link.message.connect(lambda message: self._take(link, message))
         link.output.connect(self.output)
         link.ended.connect(lambda sentence, detail: self._link_ended(link, sentence, detail))
-        self._next = _Next(link, request, replay, fingerprint)
+        self._next = Next(link, request, replay, fingerprint)
         number = next(self._numbers)
-        pending = _Pending(
-            request, link, self._take_over, self._open_failed, f"Opening {request.target}"
-        )
+        label = f"Opening {PurePath(request.target).name}"
+        pending = Pending(request, link, self._take_over, self._open_failed, label)
         self._ask(link, number, pending)
         link.start()
         return number
@@ -247,7 +220,8 @@ class ClientSession(QObject):
         if former is not None:
             self._fail_all(former, Cancelled("Another target was opened."))
             self._retire(former)
-        self._open, self._target, self._journal = new.open, opened, []
+        # The edits of the lost worker are kept until they have been carried out again.
+        self._open, self._target, self._journal = new.open, opened, new.replay
         self.opened.emit(opened)
         if not new.fingerprint:
             return
@@ -258,10 +232,23 @@ class ClientSession(QObject):
                 "warning",
             )
         if new.replay:
-            self.request(Replay(entries=new.replay), self.replayed.emit, label="Replaying edits")
+            replay = Replay(entries=new.replay)
+            self.request(replay, self.replayed.emit, self._replay_failed, "Replaying edits")
         else:
             nothing = change_of_rows(opened.table, np.empty(0, np.int32))
             self.replayed.emit(Edited(change=nothing, totals=opened.totals, history=[]))
+
+    def _replay_failed(self, error: InspectorError) -> None:
+        """Half of the edits are worse than none: the worker goes, all edits are kept."""
+        link = self._link
+        if link is None or isinstance(error, ConnectionLost):
+            return  # `lost` tells of it
+        self._link = None
+        sentence = f"Its edits could not be carried out again: {error.sentence}"
+        self._fail_all(link, ConnectionLost(sentence))
+        self._retire(link)
+        self._update_state()
+        self.lost.emit(sentence, error.detail)
 
     def _open_failed(self, error: InspectorError) -> None:
         former, self._next = self._next, None
@@ -279,7 +266,7 @@ class ClientSession(QObject):
 
     # -- answers -----------------------------------------------------------------------------------
 
-    def _ask(self, link: Link, number: int, pending: _Pending) -> None:
+    def _ask(self, link: Link, number: int, pending: Pending) -> None:
         self._pending[number] = pending
         link.ask(number, pending.request)
         self.asked.emit(pending.request)
@@ -301,7 +288,7 @@ class ClientSession(QObject):
         if isinstance(message, Failure):
             error = error_of_kind(message.kind, message.sentence, message.detail)
             self._finish(message.id, error)
-        elif isinstance(pending.request, _QUESTIONS) and message.revision < self._revision:
+        elif isinstance(pending.request, QUESTIONS) and message.revision < self._revision:
             link.ask(message.id, pending.request)  # the model changed while this was on its way
         else:
             self._apply(message)

@@ -1,45 +1,23 @@
-"""What the cells of the tree say: texts, badges and tooltips of one row of a table."""
+"""What the cells of the tree say: texts, tooltips and looks of one row of a table."""
 
 from __future__ import annotations
 
-from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
 from PySide6.QtCore import Qt
 
+from inspector_app.gui.models.columns import Column
+from inspector_app.gui.models.marks import TIED_ICON, marks_of
+from inspector_app.gui.models.row_values import RowValues
 from inspector_app.protocol.sums import SubtreeSums
 from inspector_app.protocol.table import Flag, Int64, Role, RowTable
 from widgets.badges import Badge
 from widgets.numbers import bytes_text, count_text
-
-
-class Column(IntEnum):
-    """Columns of the tree."""
-
-    NAME = 0
-    CLASS = 1
-    SHAPE = 2
-    TYPE = 3
-    DEVICE = 4
-    PARAMETERS = 5
-    BYTES = 6
-
-
-HEADERS = {
-    Column.NAME: ("Name", "Name of the row as its owner knows it"),
-    Column.CLASS: ("Class", "Class of the object"),
-    Column.SHAPE: ("Shape", "Logical shape of a tensor"),
-    Column.TYPE: ("Type", "Data type of a tensor, or of all tensors below"),
-    Column.DEVICE: ("Device", "Where a tensor is stored, or all tensors below"),
-    Column.PARAMETERS: (
-        "Parameters",
-        "Elements of a tensor, or of all parameters below; tied ones count once",
-    ),
-    Column.BYTES: ("Bytes", "Bytes stored by a tensor, or by all below; tied ones count once"),
-}
+from widgets.tree_row import RowLook
 
 _TENSOR = int(Flag.TENSOR)  # plain numbers: every cell that is painted asks
+_TRAINING = int(Flag.TRAINING)
 _MODULE = int(Role.MODULE)
 
 _BADGES = {
@@ -52,13 +30,8 @@ _BADGES = {
 _SAVED_BUFFER = Badge("B", "buffer")
 _UNSAVED_BUFFER = Badge("B", "buffer", hollow=True)
 _UNREGISTERED = Badge("A", "attribute", warning=True)
-
-_WORDS = (
-    (Flag.LAZY, "its shape is not known before the first forward"),
-    (Flag.META, "on the meta device: it has no data"),
-    (Flag.REPEATED, "the same object stands earlier in the tree as well"),
-    (Flag.REFERENCE, "stands inside itself, so it is not expanded again"),
-)
+UNKNOWN = "not known yet"  # of a lazy tensor
+_MOST_TIES = 8  # named in a tooltip
 
 
 class Cells:
@@ -67,8 +40,14 @@ class Cells:
     def __init__(self, table: RowTable, title: str) -> None:
         self.table = table
         self.title = title
-        self.sums = SubtreeSums(table)
+        self.values = RowValues(table)
         self._texts: dict[tuple[int, int], str] = {}
+        self._looks: dict[int, RowLook] = {}
+
+    @property
+    def sums(self) -> SubtreeSums:
+        """Sums over subtrees of the table."""
+        return self.values.sums
 
     def is_tensor(self, position: int) -> bool:
         """Whether the row has a shape and data of its own."""
@@ -85,6 +64,8 @@ class Cells:
         """Name of the row; of the root, the title."""
         return self.table.name(position) if position else self.title
 
+    # -- texts -------------------------------------------------------------------------------------
+
     def text(self, position: int, column: int) -> str:
         """What a cell shows; made once, since a cell is painted again and again."""
         text = self._texts.get((position, column))
@@ -98,19 +79,15 @@ class Cells:
             return self.name(position)
         if column == Column.CLASS:
             return table.class_name(position)
+        if column == Column.MODE:
+            return self.mode(position)
+        if column == Column.HELD:
+            return Role(int(table.role[position])).word
+        if column == Column.MARKS:
+            return ", ".join(self._mark_words(position))
         if self.is_tensor(position):
             return self._tensor_text(position, column)
-        if not self.sums_up(position):
-            return ""
-        if column == Column.TYPE:
-            return ", ".join(self.sums.dtypes(position))
-        if column == Column.DEVICE:
-            return ", ".join(self.sums.devices(position))
-        if column == Column.PARAMETERS:
-            return count_text(self.elements(position))
-        if column == Column.BYTES:
-            return bytes_text(self.sums.bytes(position))
-        return ""
+        return self._sum_text(position, column) if self.sums_up(position) else ""
 
     def _tensor_text(self, position: int, column: int) -> str:
         table = self.table
@@ -120,22 +97,93 @@ class Cells:
             return table.dtype(position) or ""
         if column == Column.DEVICE:
             return table.device(position) or ""
-        if table.has(position, Flag.LAZY):
-            return "not known yet"
+        if column == Column.TRAINABLE and table.role[position] != Role.PARAMETER:
+            return ""
+        return UNKNOWN if self._is_unknown(position) else self._number(position, column)
+
+    def _is_unknown(self, position: int) -> bool:
+        """Whether a tensor has no shape yet."""
+        return self.is_tensor(position) and self.table.has(position, Flag.LAZY)
+
+    def _sum_text(self, position: int, column: int) -> str:
+        if column == Column.TYPE:
+            return ", ".join(self.sums.dtypes(position))
+        if column == Column.DEVICE:
+            return ", ".join(self.sums.devices(position))
+        return self._number(position, column)
+
+    def _number(self, position: int, column: int) -> str:
+        number = self.number(position, column)
+        if number is None:
+            return ""
+        return bytes_text(number) if column in _BYTES else count_text(number)
+
+    def number(self, position: int, column: int) -> int | None:
+        """The number in a cell; None where it holds none."""
+        values = self.values
         if column == Column.PARAMETERS:
-            return count_text(int(table.count[position]))
-        return bytes_text(int(table.bytes[position]))
+            return int(values.elements[position])
+        if column == Column.TRAINABLE:
+            return int(values.trainable[position])
+        if column == Column.BYTES:
+            return int(values.bytes[position])
+        if column == Column.LOGICAL and values.has_logical[position]:
+            return int(values.logical[position])
+        return None
 
-    def elements(self, position: int) -> int:
-        """Elements of all parameters at or below a row; of all tensors in a checkpoint."""
-        if self.table.role[position] == Role.GROUP:
-            running = self._running_count
-            return int(running[self.table.end[position]] - running[position])
-        return self.sums.parameters(position)
+    def exact(self, position: int, column: int) -> str:
+        """A cell for other programs: numbers in plain digits, shapes as Python writes them."""
+        text = self.text(position, column)
+        if not text:
+            return ""
+        if column == Column.SHAPE:
+            shape = self.table.shape(position)
+            return text if shape is None else str(shape)
+        number = self.number(position, column)
+        return text if number is None or self._is_unknown(position) else str(number)
 
-    @cached_property
-    def _running_count(self) -> Int64:
-        return np.concatenate(([0], np.cumsum(self.table.count)))
+    def mode(self, position: int) -> str:
+        """Of a module "train" or "eval"; else ""."""
+        if int(self.table.role[position]) != _MODULE:
+            return ""
+        return "train" if int(self.table.flags[position]) & _TRAINING else "eval"
+
+    def _mark_words(self, position: int) -> list[str]:
+        tied = ["tied"] if self.table.tie[position] >= 0 else []
+        return tied + [mark.word for mark in marks_of(self.table, position)]
+
+    # -- looks -------------------------------------------------------------------------------------
+
+    def look(self, position: int) -> RowLook:
+        """How a row is drawn, but for what the filter and the probes say of it."""
+        look = self._looks.get(position)
+        if look is None:
+            look = self._looks[position] = self._make_look(position)
+        return look
+
+    def _make_look(self, position: int) -> RowLook:
+        freeze = self.freeze(position)
+        icons = [mark.icon for mark in marks_of(self.table, position) if mark.icon]
+        if self.table.tie[position] >= 0:
+            icons.append(TIED_ICON)
+        return RowLook(
+            badges=(self.badge(position),),
+            freeze=freeze,
+            frozen=freeze == Qt.CheckState.Checked,
+            italic=self.table.has(position, Flag.META | Flag.LAZY),
+            marks=tuple(icons),
+            note=self._changed_mode(position),
+        )
+
+    def _changed_mode(self, position: int) -> str:
+        """The mode of a module where it is not what the one above says; train says nothing."""
+        mode = self.mode(position)
+        if not mode:
+            return ""
+        if not position:
+            return mode if mode == "eval" else ""
+        above = int(self.values.nearest_module[int(self.table.parent[position])])
+        return mode if above >= 0 and self.mode(above) != mode else ""
 
     def freeze(self, position: int) -> Qt.CheckState | None:
         """The freeze box: checked where all parameters at or below are frozen; None: no box."""
@@ -169,37 +217,46 @@ class Cells:
         lost = ((flags & Flag.TENSOR) != 0) & ((flags & registered) == 0)
         return np.concatenate(([0], np.cumsum(lost)))
 
-    def tied(self, position: int) -> str | None:
-        """Path of another row with the same memory; None where there is none."""
-        others = self.table.tied_to(position)
-        return self.table.path(int(others[0])) or self.title if len(others) else None
-
-    def italic(self, position: int) -> bool:
-        """Whether there is no data behind the row (yet)."""
-        return self.table.has(position, Flag.META | Flag.LAZY)
+    # -- tooltips ----------------------------------------------------------------------------------
 
     def tooltip(self, position: int, column: int) -> str:
         """The exact value of a cell; of the name, the path and what is particular about the row."""
         table = self.table
         if column == Column.NAME:
             lines = [table.path(position) or self.title, table.class_name(position)]
-            lines += [words for flag, words in _WORDS if table.has(position, flag)]
-            lines += [f"tied: {table.path(int(other))}" for other in table.tied_to(position)[:8]]
+            lines += self._mark_sentences(position)
             return "\n".join(lines)
+        if column == Column.MARKS:
+            return "\n".join(self._mark_sentences(position))
+        text = self.text(position, column)
+        number = self.number(position, column)
+        if not text or number is None or self._is_unknown(position):
+            return text
+        if column in _BYTES:
+            return f"{number:,} bytes"
         if column == Column.PARAMETERS and self.sums_up(position):
             if table.role[position] == Role.GROUP:
-                return f"{self.elements(position):,} elements"
-            trainable = self.sums.trainable(position)
-            return f"{self.elements(position):,} parameters, {trainable:,} of them trainable"
-        if column == Column.BYTES and self.text(position, column):
-            tensor = self.is_tensor(position)
-            size = int(table.bytes[position]) if tensor else self.sums.bytes(position)
-            return f"{size:,} bytes"
-        return self.text(position, column)
+                return f"{number:,} elements"
+            return f"{number:,} parameters, {self.values.trainable[position]:,} of them trainable"
+        return text
+
+    def _mark_sentences(self, position: int) -> list[str]:
+        table = self.table
+        lines = [mark.sentence for mark in marks_of(table, position)]
+        if self._changed_mode(position):
+            lines.append(f"in {self.mode(position)} mode")
+        others = table.tied_to(position)
+        lines += [f"tied: {table.path(int(other))}" for other in others[:_MOST_TIES]]
+        if len(others) > _MOST_TIES:
+            lines.append(f"tied: {len(others) - _MOST_TIES:,} more")
+        return lines
+
+
+_BYTES = (Column.BYTES, Column.LOGICAL)
 
 
 def shape_text(shape: tuple[int, ...] | None) -> str:
     """Extents as "10 × 8"; "scalar" without any, "not known yet" for a lazy tensor."""
     if shape is None:
-        return "not known yet"
+        return UNKNOWN
     return " × ".join(str(extent) for extent in shape) or "scalar"

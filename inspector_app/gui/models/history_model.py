@@ -9,8 +9,31 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistent
 from PySide6.QtGui import QFont
 
 from inspector_app.protocol.messages import JournalEntry
+from inspector_app.protocol.schemes import scheme_text
+from widgets.icons import icon
+from widgets.tree_painter import one_line
 
 Index = QModelIndex | QPersistentModelIndex
+
+
+_ICONS = {
+    "freeze": "freeze",
+    "unfreeze": "unfreeze",
+    "initialize": "initialize",
+    "hold": "lock",
+    "release": "unlock",
+    "load": "import",
+    "requires_grad": "freeze",
+}
+_KINDS = {
+    "freeze": "requires_grad set to False",
+    "unfreeze": "requires_grad set to True",
+    "initialize": "new values",
+    "hold": "set to eval mode",
+    "release": "set to train mode",
+    "load": "values of a checkpoint",
+    "requires_grad": "requires_grad as a checkpoint notes it",
+}
 
 
 class HistoryRole(IntEnum):
@@ -73,9 +96,11 @@ class HistoryModel(QAbstractListModel):
             return None
         entry = self._entries[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return entry.title
+            return one_line(entry.title)
         if role == Qt.ItemDataRole.ToolTipRole:
             return _told(entry)
+        if role == Qt.ItemDataRole.DecorationRole:
+            return icon(_ICONS[entry.kind], "text" if entry.done else "muted")
         if role == Qt.ItemDataRole.FontRole and not entry.done:
             font = QFont()
             font.setItalic(True)
@@ -87,12 +112,19 @@ class HistoryModel(QAbstractListModel):
         return None
 
 
+def touched_text(entry: JournalEntry) -> str:
+    """How much an edit changed, as in "12 tensors" or "1 layer"."""
+    kind = "layer" if entry.kind in ("hold", "release") else "tensor"
+    return f"{entry.touched:,} {kind}{'s' * (entry.touched != 1)}"
+
+
 def _told(entry: JournalEntry) -> str:
     """All of an entry in words."""
-    lines = [entry.title, f"{entry.touched:,} tensor{'s' * (entry.touched != 1)} changed"]
+    lines = [entry.title, f"{touched_text(entry)}: {_KINDS[entry.kind]}"]
     if entry.scheme is not None:
-        arguments = ", ".join(f"{name}={value}" for name, value in entry.scheme.arguments.items())
-        lines.append(f"{entry.scheme.name}({arguments}), seed {entry.seed}")
+        lines.append(f"{scheme_text(entry.scheme)}, seed {entry.seed}")
+    if entry.path:
+        lines.append(entry.path + (", as far as it fits" if entry.fit else ""))
     if not entry.done:
         lines.append("Undone: it can be redone.")
     elif not entry.undoable:

@@ -1,150 +1,166 @@
-"""Rows of the open target as a Qt tree, straight from the received arrays.
-
-An index carries the id of its row and positions are looked up in arrays, so that a hundred
-thousand rows need no objects, and a change of some rows leaves the indexes of all others valid.
-"""
+"""Rows of the open target as a Qt tree, straight from the received arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Set
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import (
-    SIGNAL,
-    QAbstractItemModel,
-    QModelIndex,
-    QObject,
-    QPersistentModelIndex,
-    Qt,
-    Signal,
-)
+from PySide6.QtCore import SIGNAL, QObject, Qt, Signal
 
-from inspector_app.gui.models.cells import HEADERS, Cells, Column
+from inspector_app.gui.filtering.problems import QueryError
+from inspector_app.gui.filtering.query import Query
+from inspector_app.gui.models.cells import Cells
+from inspector_app.gui.models.columns import COLUMNS, NUMBERS, Column
 from inspector_app.gui.models.layout import (
     Brothers,
     Layout,
-    Mask,
     topmost,
     with_ancestors,
     with_subtrees,
 )
-from inspector_app.gui.models.search import RowSearch
+from inspector_app.gui.models.row_values import Mask
+from inspector_app.gui.models.sorting import Sorting
+from inspector_app.gui.models.tree_index import Index, TreeIndex
+from inspector_app.gui.models.tree_state import NO_QUERY, TreeState
 from inspector_app.protocol import changes
 from inspector_app.protocol.changes import RowsChange
 from inspector_app.protocol.sums import SubtreeSums
 from inspector_app.protocol.table import RowTable, pack_names
-from widgets.tree_view import TreeRole
-
-Index = QModelIndex | QPersistentModelIndex
-NOWHERE = QModelIndex()
+from widgets.tree_row import RowLook, TreeRole
 
 MOST_GROUPS = 64  # of neighbours told of one by one; beyond, one signal that means everything
-MOST_WORK = 2_000_000  # rows laid out again while groups come and go, likewise
+MOST_WORK = 1_000_000  # rows laid out again while groups come and go, likewise
 
 _VALUES_CHANGED = SIGNAL("values_changed()")
-_NUMBERS = (Column.PARAMETERS, Column.BYTES)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-_FLAGS = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+_DISPLAY = int(Qt.ItemDataRole.DisplayRole)
+_LOOK, _ROW_ID = int(TreeRole.LOOK), int(TreeRole.ROW_ID)
 
 
-class RowTreeModel(QAbstractItemModel):
+class RowTreeModel(TreeIndex):
     """The tree of one target; the root is a row of its own, named by the title.
 
     ``values_changed`` stands for thousands of dataChanged signals.  A view that repaints itself
     on it spares laying out all its rows again, which takes seconds where all are expanded; while
-    nothing is connected, layoutChanged tells any view.
+    nothing is connected, layoutChanged tells any view.  ``matches_changed`` tells that an edit
+    changed what the filter finds.
     """
 
     values_changed = Signal()
+    matches_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._watched: frozenset[int] = frozenset()
-        self._filter = ""
-        self._install(_no_rows(), "")
+        self._notes: dict[int, str] = {}
+        self._set_state(TreeState(Cells(_no_rows(), "")))
 
     # -- contents ----------------------------------------------------------------------------------
 
     @property
     def table(self) -> RowTable:
         """All rows, shown or not."""
-        return self._cells.table
+        return self._state.table
+
+    @property
+    def cells(self) -> Cells:
+        """Texts of all rows as they are now."""
+        return self._state.cells
 
     @property
     def sums(self) -> SubtreeSums:
         """Sums over subtrees of the table as it is now."""
-        return self._cells.sums
+        return self._state.cells.sums
 
     @property
     def title(self) -> str:
         """Name of the root."""
-        return self._cells.title
-
-    @property
-    def filter(self) -> str:
-        """What rows are searched for; "" shows all."""
-        return self._filter
+        return self._state.cells.title
 
     @property
     def shown_rows(self) -> int:
         """Rows the filter leaves."""
-        return int(np.count_nonzero(self._layout.shown))
-
-    def matches(self) -> list[int]:
-        """Ids of the rows whose own name the filter found, in the order of the tree."""
-        return list(self.table.ids[self._hits].tolist())
+        return int(np.count_nonzero(self._state.shown))
 
     def set_table(self, table: RowTable, title: str) -> None:
-        """Show another target."""
+        """Show another target; a filter is dropped, the sorting stays."""
         self.beginResetModel()
-        self._watched = frozenset()
-        self._install(table, title)
+        self._watched, self._notes = frozenset(), {}
+        self._set_state(TreeState(Cells(table, title), NO_QUERY, self._state.sorting))
         self.endResetModel()
 
-    def _install(self, table: RowTable, title: str) -> None:
-        self._set_cells(Cells(table, title))
-        self._search = RowSearch(table)
-        self._hits = self._search.find(self._filter)
-        self._layout = Layout(table, self._wanted(table, self._hits))
-
-    def _set_cells(self, cells: Cells) -> None:
-        self._cells = cells
-        table = cells.table
-        places = np.full(int(table.ids.max(initial=-1)) + 1, -1, np.int32)
-        places[table.ids] = np.arange(len(table), dtype=np.int32)
-        self._ids: list[int] = table.ids.tolist()
-        self._parents: list[int] = table.parent.tolist()
-        self._places: list[int] = places.tolist()  # position by id
+    def _set_state(self, state: TreeState) -> None:
+        self._state = state
+        self._place(state.table, state.layout)
 
     def set_watched(self, row_ids: list[int]) -> None:
         """Mark the rows that probes watch."""
         before, self._watched = self._watched, frozenset(row_ids)
-        for row_id in before ^ self._watched:
-            index = self.index_of(row_id)
-            if index.isValid():
-                self.dataChanged.emit(index, index, [TreeRole.LIVE])
+        self._tell_looks(before ^ self._watched)
 
-    # -- filter ------------------------------------------------------------------------------------
+    def set_notes(self, notes: dict[int, str]) -> None:
+        """Say a word at the end of some rows, by their ids; {} takes all words away."""
+        before, self._notes = self._notes, notes
+        self._tell_looks(before.keys() | notes.keys())
 
-    def set_filter(self, text: str) -> None:
-        """Show only rows whose path holds ``text`` (in any case), those below and those above."""
-        text = text.strip().lower()
-        if text == self._filter:
-            return
-        self._filter = text
-        before, hits = self._hits, self._search.find(text)
-        stayed = np.zeros(len(self.table), bool)
-        if self._become(self._cells, hits, stayed, stayed):
-            self._tell_changed(before | hits)  # what is marked in the names
+    def _tell_looks(self, row_ids: Set[int]) -> None:
+        """Announce that rows are drawn in another way."""
+        known = [row for row in row_ids if 0 <= row < len(self._places) and self._places[row] >= 0]
+        touched = np.zeros(len(self.table), bool)
+        touched[[self._places[row] for row in known]] = True
+        self._tell_changed(touched)
 
-    def _wanted(self, table: RowTable, hits: Mask) -> Mask:
-        """Rows to show: what was found, all below and above it, and the root."""
-        if not self._filter:
-            return np.ones(len(table), bool)
-        shown = with_ancestors(table, hits) | with_subtrees(table, hits)
-        shown[:1] = True
-        return shown
+    # -- filter and order --------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Look at all names now, so that the first key of a filter need not wait for it."""
+        _ = self._state.facts.names.lower, self._state.facts.paths.levels
+
+    @property
+    def query(self) -> Query:
+        """What rows are searched for; false shows all."""
+        return self._state.query
+
+    def set_query(self, query: Query) -> None:
+        """Show what a query finds, and all above it; raises QueryError and shows what it did."""
+        state = self._state
+        self._become_at_once(TreeState(state.cells, query, state.sorting, state))
+
+    @property
+    def match_count(self) -> int:
+        """Rows that the filter asks for."""
+        return len(self._state.hits_in_order)
+
+    def matches(self, most: int | None = None) -> list[int]:
+        """Ids of the rows that the filter asks for, from the top to the bottom of the tree."""
+        return list(self.table.ids[self._state.hits_in_order[:most]].tolist())
+
+    def next_match(self, row_id: int, step: int) -> int:
+        """Id of the next match below (``step`` 1) or above (-1) a row, round the end; -1: none."""
+        known = 0 <= row_id < len(self._places)
+        position = self._state.next_hit(self._places[row_id] if known else -1, step)
+        return self._ids[position] if position >= 0 else -1
+
+    def in_order(self, positions: list[int]) -> list[int]:
+        """Positions from the top to the bottom of the tree."""
+        display = self._state.layout.display
+        return sorted(positions, key=lambda position: int(display[position]))
+
+    @property
+    def sorting(self) -> Sorting | None:
+        """How brothers are sorted; None for the order of the model."""
+        return self._state.sorting
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort brothers by a column; -1 for the order of the model."""
+        descending = order == Qt.SortOrder.DescendingOrder
+        sorting = Sorting(Column(column), descending) if column >= 0 else None
+        state = self._state
+        if sorting != state.sorting:
+            self._become_at_once(TreeState(state.cells, state.query, sorting, state))
 
     # -- changes -----------------------------------------------------------------------------------
 
@@ -152,62 +168,81 @@ class RowTreeModel(QAbstractItemModel):
         """Take over rows that changed, came and went; raises KeyError where it knows them not."""
         if change.empty:
             return
-        old = self.table
+        before = self._state
+        old = before.table
         cells = Cells(changes.apply(old, change), self.title)
         new = cells.table
+        if change.structural and old.ids[0] in change.removed:
+            self.set_table(new, self.title)
+            self.matches_changed.emit()
+            return
+        state = self._changed_state(cells)
         touched = np.zeros(len(new), bool)
         touched[new.positions(change.changed.ids)] = True
-        one_by_one = True
-        if not change.structural:
-            self._cells = cells
-        elif old.ids[0] in change.removed:
-            self.set_table(new, self.title)
-            return
-        else:
+        if change.structural:
             gone = np.isin(old.ids, change.removed)
             came = np.zeros(len(new), bool)
             came[change.inserted_at] = True
             touched |= came | np.isin(new.ids, old.ids[old.parent[gone]])  # sums of their parents
-            self._search = RowSearch(new)
-            one_by_one = self._become(cells, self._search.find(self._filter), gone, came)
-        if one_by_one:
+            told = self._become(state, gone, came)
+        elif np.array_equal(before.shown, state.shown) and np.array_equal(
+            before.order, state.order
+        ):
+            self._set_state(state)
+            told = True
+        else:
+            self._become_at_once(state)
+            told = False
+        if told:
             self._tell_changed(with_ancestors(new, touched))
+        if state.query or before.query:
+            self.matches_changed.emit()
 
-    def _become(self, cells: Cells, hits: Mask, gone: Mask, came: Mask) -> bool:
+    def _changed_state(self, cells: Cells) -> TreeState:
+        """With other cells; a filter that takes too long on them is dropped."""
+        before = self._state
+        try:
+            return TreeState(cells, before.query, before.sorting, before)
+        except QueryError:
+            return TreeState(cells, NO_QUERY, before.sorting, before)
+
+    def _become(self, state: TreeState, gone: Mask, came: Mask) -> bool:
         """Show other rows: ``gone`` of the old table and ``came`` of the new one did not stay.
 
         Returns whether views were told group by group, so that they know nothing of new values.
         """
-        old, new = self._cells.table, cells.table
-        before, shown = self._layout.shown, self._wanted(new, hits)
-        leaving = topmost(old, before & (gone | ~np.isin(old.ids, new.ids[shown & ~came])))
-        entering = topmost(new, shown & (came | ~np.isin(new.ids, old.ids[before & ~gone])))
-        target = Layout(new, shown)
-        removals = self._layout.groups(leaving, MOST_GROUPS)
+        before, target = self._state, state.layout
+        old, new = before.table, state.table
+        stayed_old = np.isin(old.ids, new.ids[state.shown & ~came])
+        stayed_new = np.isin(new.ids, old.ids[before.shown & ~gone])
+        leaving = topmost(old, before.shown & (gone | ~stayed_old))
+        entering = topmost(new, state.shown & (came | ~stayed_new))
+        removals = before.layout.groups(leaving, MOST_GROUPS)
         insertions = target.groups(entering, MOST_GROUPS)
-        if removals is None or insertions is None or not self._worth(removals, insertions):
-            self._become_at_once(cells, hits, target)
+        if (
+            removals is None
+            or insertions is None
+            or before.sorting is not None  # the same rows may stand in another order
+            or not self._worth(removals, insertions)
+        ):
+            self._become_at_once(state)
             return False
         # From the last to the first, so that what is still to go keeps its place.
-        for parent, first, last in reversed(removals):
-            start, stop = self._layout.child(parent, first), self._layout.child(parent, last)
-            self.beginRemoveRows(self._index(parent), first, last)
-            mask = self._layout.shown.copy()
-            mask[start : old.end[stop]] = False
-            self._layout = Layout(old, mask)
+        for group in reversed(removals):
+            self.beginRemoveRows(self._index(group.parent), group.first, group.last)
+            mask = self._layout.shown & ~_subtrees(old, self._layout, group)
+            self._layout = Layout(old, mask, before.order)
             self.endRemoveRows()
         # The same rows in the new table, which nobody can tell from the old one.
-        mask = shown & ~with_subtrees(new, entering)
-        self._set_cells(cells)
-        self._hits, self._layout = hits, Layout(new, mask)
-        for parent, first, last in insertions:
-            start, stop = target.child(parent, first), target.child(parent, last)
-            self.beginInsertRows(self._index(parent), first, last)
-            mask = self._layout.shown.copy()
-            rows = slice(start, int(new.end[stop]))
-            mask[rows] = shown[rows]
-            self._layout = Layout(new, mask)
+        mask = state.shown & ~with_subtrees(new, entering)
+        self._set_state(state)
+        self._layout = Layout(new, mask, state.order)
+        for group in insertions:
+            self.beginInsertRows(self._index(group.parent), group.first, group.last)
+            mask = self._layout.shown | (_subtrees(new, target, group) & state.shown)
+            self._layout = Layout(new, mask, state.order)
             self.endInsertRows()
+        self._layout = target
         return True
 
     def _worth(self, removals: list[Brothers], insertions: list[Brothers]) -> bool:
@@ -215,18 +250,14 @@ class RowTreeModel(QAbstractItemModel):
         steps = len(removals) + len(insertions)
         return steps * len(self.table) <= MOST_WORK
 
-    def _become_at_once(self, cells: Cells, hits: Mask, target: Layout) -> None:
+    def _become_at_once(self, state: TreeState) -> None:
         """Show other rows in one step; views keep what is selected and expanded of those left."""
         self.layoutAboutToBeChanged.emit()
         held = self.persistentIndexList()
-        self._set_cells(cells)
-        self._hits, self._layout = hits, target
-        moved = [self._moved(index) for index in held]
+        self._set_state(state)
+        moved = [self.index_of(index.internalId(), index.column()) for index in held]
         self.changePersistentIndexList(held, moved)
         self.layoutChanged.emit()
-
-    def _moved(self, index: QModelIndex) -> QModelIndex:
-        return self.index_of(index.internalId(), index.column())
 
     def _tell_changed(self, touched: Mask) -> None:
         """Announce new values."""
@@ -245,64 +276,6 @@ class RowTreeModel(QAbstractItemModel):
             above = self._index(parent)
             self.dataChanged.emit(self.index(first, 0, above), self.index(last, last_column, above))
 
-    # -- indexes -----------------------------------------------------------------------------------
-
-    def row_id(self, index: Index) -> int:
-        """Id of the row an index stands for; -1 for none."""
-        return int(index.internalId()) if index.isValid() else -1
-
-    def index_of(self, row_id: int, column: int = 0) -> QModelIndex:
-        """Index of a row; invalid where the row is gone or not shown."""
-        position = self._places[row_id] if 0 <= row_id < len(self._places) else -1
-        if position < 0 or not self._layout.shown[position]:
-            return QModelIndex()
-        return self._index(position, column)
-
-    def _index(self, position: int, column: int = 0) -> QModelIndex:
-        return self.createIndex(self._layout.rank(position), column, self._ids[position])
-
-    def _position(self, index: Index) -> int:
-        return self._places[index.internalId()]
-
-    def index(self, row: int, column: int, parent: Index = NOWHERE) -> QModelIndex:
-        """Index of a cell; invalid outside of the tree."""
-        if not 0 <= column < len(Column) or parent.column() > 0:
-            return QModelIndex()
-        if parent.isValid():
-            position = self._layout.child(self._position(parent), row)
-        else:
-            position = 0 if row == 0 and self._ids else -1
-        return (
-            self.createIndex(row, column, self._ids[position]) if position >= 0 else QModelIndex()
-        )
-
-    def parent(self, index: Index | None = None) -> Any:
-        """Index of the row above; without an index, the QObject that owns the model."""
-        if index is None:
-            return super().parent()
-        if not index.isValid():
-            return QModelIndex()
-        above = self._parents[self._position(index)]
-        return self._index(above) if above >= 0 else QModelIndex()
-
-    def rowCount(self, parent: Index = NOWHERE) -> int:
-        """Rows below; only the first column has any."""
-        if not parent.isValid():
-            return min(len(self._ids), 1)
-        return self._layout.count(self._position(parent)) if parent.column() == 0 else 0
-
-    def hasChildren(self, parent: Index = NOWHERE) -> bool:
-        """Whether rows stand below."""
-        return self.rowCount(parent) > 0
-
-    def columnCount(self, parent: Index = NOWHERE) -> int:
-        """The same everywhere."""
-        return len(Column)
-
-    def flags(self, index: Index) -> Qt.ItemFlag:
-        """All rows can be selected."""
-        return _FLAGS if index.isValid() else Qt.ItemFlag.NoItemFlags
-
     # -- cells -------------------------------------------------------------------------------------
 
     def headerData(
@@ -311,57 +284,44 @@ class RowTreeModel(QAbstractItemModel):
         """Names of the columns."""
         if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(Column):
             return None
-        name, meaning = HEADERS[Column(section)]
+        column = Column(section)
         if role == Qt.ItemDataRole.DisplayRole:
-            return name
+            return COLUMNS[column].title
         if role == Qt.ItemDataRole.ToolTipRole:
-            return meaning
+            return f"{COLUMNS[column].meaning}\nClick to sort"
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _RIGHT if section in _NUMBERS else _LEFT
+            return _RIGHT if column in NUMBERS else _LEFT
         return None
 
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: Index, role: int = _DISPLAY) -> Any:
         """What a cell shows; made when asked for, since most are never seen."""
         if not index.isValid():
             return None
-        column = index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self._cells.text(self._position(index), column)
+        row_id = index.internalId()
+        if role == _DISPLAY:
+            return self._state.cells.text(self._places[row_id], index.column())
+        if role == _LOOK:
+            return self._look(row_id)
+        if role == _ROW_ID:
+            return row_id
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _RIGHT if column in _NUMBERS else _LEFT
+            return _RIGHT if index.column() in NUMBERS else _LEFT
         if role == Qt.ItemDataRole.ToolTipRole:
-            return self._cells.tooltip(self._position(index), column)
-        if column == Column.NAME and role > Qt.ItemDataRole.UserRole:
-            return self._name_data(index, role)
+            return self._state.cells.tooltip(self._places[row_id], index.column())
         return None
 
-    def _name_data(self, index: Index, role: int) -> Any:
-        """What the tree draws around a name."""
-        if role == TreeRole.ROW_ID:
-            return index.internalId()
-        if role == TreeRole.LIVE:
-            return index.internalId() in self._watched
-        position = self._position(index)
-        if role == TreeRole.FREEZE:
-            return self._cells.freeze(position)
-        if role == TreeRole.BADGES:
-            return (self._cells.badge(position),)
-        if role == TreeRole.FROZEN:
-            return self._cells.freeze(position) == Qt.CheckState.Checked
-        if role == TreeRole.TIED:
-            return self._cells.tied(position)
-        if role == TreeRole.ITALIC:
-            return self._cells.italic(position)
-        if role == TreeRole.MATCH:
-            return self._match(position)
-        return None
+    def _look(self, row_id: int) -> RowLook:
+        look = self._state.look(self._places[row_id])
+        if row_id in self._notes:
+            look = replace(look, note=self._notes[row_id], note_tone="warning")
+        return replace(look, live=True) if row_id in self._watched else look
 
-    def _match(self, position: int) -> tuple[int, int] | None:
-        """(start, length) of what the filter found in the name itself."""
-        if not self._filter or not position:
-            return None
-        start = self._cells.name(position).lower().find(self._filter)
-        return (start, len(self._filter)) if start >= 0 else None
+
+def _subtrees(table: RowTable, layout: Layout, brothers: Brothers) -> Mask:
+    """Neighbours and all below them."""
+    chosen = np.zeros(len(table), bool)
+    chosen[layout.children(brothers)] = True
+    return with_subtrees(table, chosen)
 
 
 def _no_rows() -> RowTable:

@@ -1,53 +1,61 @@
-"""Export of a state_dict: what is written, a live plan, progress, and the verified report."""
+"""Export of a state_dict: a live plan, the export with progress and cancel, the verified report."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer
+import os
+from pathlib import Path
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QDialog,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QProgressBar,
-    QPushButton,
-    QRadioButton,
-    QTreeWidget,
-    QTreeWidgetItem,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from inspector_app.gui.panels.asking import Asks
-from inspector_app.gui.panels.forms import add_row
-from inspector_app.gui.panels.freeze_pattern_dialog import patterns_in
+from inspector_app.gui.panels.export_options import FORMATS, ExportOptionsForm
+from inspector_app.gui.panels.export_report import ExportPlanList, plan_sentence, show_report
+from inspector_app.gui.panels.forms import LABELS, label_for, push_button
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.tone_label import ToneLabel
-from inspector_app.protocol.errors import Cancelled, InspectorError
+from inspector_app.protocol.errors import Cancelled, InspectorError, RequestError
 from inspector_app.protocol.messages import (
     Export,
     Exported,
     ExportOptions,
     ExportPlan,
-    LeftOut,
     PlanExport,
-    Selection,
-    Tie,
 )
+from widgets.facts_view import FactsView
+from widgets.icons import icon
 from widgets.numbers import bytes_text
 from widgets.theme import GRID, mono_font
 
 _PAUSE = 150  # milliseconds without typing before a plan is asked for
-_SHOWN = 200
+_ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+_PROOFS = {
+    "proven": ("good", "good"),
+    "failed": ("warning", "danger"),
+    "not tried": ("info", "muted"),
+}
 
 
 class ExportDialog(QDialog):
     """Modeless; one dialog makes one export and then shows its report.
 
-    ``rows`` are the rows selected when it was opened, ``subtree`` their words.
+    ``rows`` are the rows selected when it was opened, ``subtree`` their words.  ``written`` gives
+    the report; ``verify_asked`` the path of what was written.
     """
+
+    written = Signal(object)
+    verify_asked = Signal(str)
 
     def __init__(
         self, session: Asks, path: str, rows: list[int], subtree: str, parent: QWidget | None = None
@@ -55,60 +63,72 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("exportDialog")
         self.setWindowTitle("Export state_dict")
-        self.setMinimumSize(80 * GRID, 66 * GRID)
+        self.setMinimumWidth(76 * GRID)
+        self.resize(92 * GRID, 66 * GRID)
         self._session = session
-        self._rows = rows
         self._planning: int | None = None
         self._exporting: int | None = None
+        self._plan_shown: ExportPlan | None = None
         self.exported: Exported | None = None
+        self._build(path, rows, subtree)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE)
+        self._timer.timeout.connect(self._plan)
+        self.path.textChanged.connect(self._changed)
+        self.form.changed.connect(self._changed)
+        self.form.format.currentIndexChanged.connect(self._follow_format)
+        self.form.opened.connect(self._make_room)
+        self._changed()
 
+    def _build(self, path: str, rows: list[int], subtree: str) -> None:
         self.path = QLineEdit(path)
         self.path.setObjectName("exportPath")
         self.path.setFont(mono_font())
-        self.browse = QPushButton("Browse…")
-        self.browse.clicked.connect(self._browse)
+        browse = push_button("Browse…", "exportBrowse", self._browse)
         path_row = QHBoxLayout()
+        path_row.setSpacing(GRID)
+        path_row.addWidget(label_for(self.path, "&File", LABELS))
         path_row.addWidget(self.path, 1)
-        path_row.addWidget(self.browse)
-        self.everything = QRadioButton("&All")
-        self.selected = QRadioButton(f"&Selected: {subtree}" if rows else "&Selected rows")
-        self.selected.setEnabled(bool(rows))
-        self.by_pattern = QRadioButton("&Pattern:")
-        self.pattern = QLineEdit()
-        self.pattern.setObjectName("exportPattern")
-        self.pattern.setFont(mono_font())
-        self.pattern.setPlaceholderText("encoder.* *.bias")
-        self.pattern.setAccessibleName("pattern of what is exported")
-        self.everything.setChecked(True)
-        group = QButtonGroup(self)
-        for button in (self.everything, self.selected, self.by_pattern):
-            group.addButton(button)
-        pattern_row = QHBoxLayout()
-        pattern_row.addWidget(self.by_pattern)
-        pattern_row.addWidget(self.pattern, 1)
-        self.skip = QLineEdit()
-        self.skip.setObjectName("exportSkip")
-        self.skip.setFont(mono_font())
-        self.skip.setPlaceholderText("leave out, as in *.num_batches_tracked")
+        path_row.addWidget(browse)
+        self.form = ExportOptionsForm(rows, subtree)
         self.fields = QWidget()
-        form = QFormLayout(self.fields)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setSpacing(GRID)
-        add_row(form, "&File", path_row, self.path)
-        form.addRow("What", self.everything)
-        form.addRow("", self.selected)
-        form.addRow("", pattern_row)
-        form.addRow("S&kip", self.skip)
-
+        above = QVBoxLayout(self.fields)
+        above.setContentsMargins(0, 0, 0, 0)
+        above.setSpacing(GRID)
+        above.addLayout(path_row)
+        above.addWidget(self.form)
         self.summary = ToneLabel(tone="muted")
         self.summary.setObjectName("exportSummary")
-        self.summary.setWordWrap(True)
-        self.summary.setMinimumHeight(5 * GRID)
-        self.list = QTreeWidget()
-        self.list.setObjectName("exportList")
-        self.list.setAccessibleName("Plan and report of the export")
-        self.list.setHeaderHidden(True)
-        self.list.setUniformRowHeights(True)
+        self.summary.reserve_lines(5 * GRID)
+        self.skip_button = push_button(
+            "Leave them out", "exportSkipRefused", self._leave_out_refused
+        )
+        self.skip_button.hide()
+        summary_row = QHBoxLayout()
+        summary_row.addWidget(self.summary, 1)
+        summary_row.addWidget(self.skip_button)
+        self._proof_icon = QLabel()
+        self._proof_icon.setFixedWidth(2 * GRID)
+        self.proof = ToneLabel()
+        self.proof.setObjectName("exportProof")
+        self.proof.setWordWrap(True)
+        self.proof_row = QWidget()
+        proof_row = QHBoxLayout(self.proof_row)
+        proof_row.setContentsMargins(0, 0, 0, 0)
+        proof_row.addWidget(self._proof_icon)
+        proof_row.addWidget(self.proof, 1)
+        self.proof_row.hide()
+        self.list = ExportPlanList()
+        self.report = FactsView()
+        self.report.setObjectName("exportReport")
+        self.pages = QStackedWidget()
+        self.nothing = ToneLabel("No tensor is tied, refused or left out.", "muted")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.pages.addWidget(self.nothing)
+        self.list.setMinimumHeight(8 * GRID)
+        self.pages.addWidget(self.list)
+        self.pages.addWidget(self.report)
         self.progress = QProgressBar()
         self.progress.setObjectName("exportProgress")
         self.progress.setTextVisible(False)
@@ -116,20 +136,16 @@ class ExportDialog(QDialog):
         keep.setRetainSizeWhenHidden(True)
         self.progress.setSizePolicy(keep)
         self.progress.hide()
-        self.copy_button = QPushButton("Copy sha256")
-        self.copy_button.setObjectName("exportCopy")
-        self.copy_button.clicked.connect(self._copy)
-        self.copy_button.hide()
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setObjectName("exportCancel")
-        self.cancel_button.clicked.connect(self.reject)
-        self.export_button = QPushButton("Export")
-        self.export_button.setObjectName("exportStart")
+        self.copy_button = push_button("Copy sha256", "exportCopy", self._copy)
+        self.verify_button = push_button("Verify again", "exportVerify", self._verify)
+        self.cancel_button = push_button("Cancel", "exportCancel", self.reject)
+        self.export_button = push_button("Export", "exportStart", self._export)
         self.export_button.setDefault(True)
         self.export_button.setEnabled(False)
-        self.export_button.clicked.connect(self._export)
         buttons = QHBoxLayout()
-        buttons.addWidget(self.copy_button)
+        for button in (self.copy_button, self.verify_button):
+            button.hide()
+            buttons.addWidget(button)
         buttons.addStretch(1)
         buttons.addWidget(self.export_button)
         buttons.addWidget(self.cancel_button)
@@ -137,29 +153,16 @@ class ExportDialog(QDialog):
         column.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
         column.setSpacing(GRID)
         column.addWidget(self.fields)
-        column.addWidget(self.summary)
-        column.addWidget(self.list, 1)
+        column.addLayout(summary_row)
+        column.addWidget(self.proof_row)
+        column.addWidget(self.pages, 1)
         column.addWidget(self.progress)
         column.addLayout(buttons)
 
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_PAUSE)
-        self._timer.timeout.connect(self._plan)
-        self.pattern.textEdited.connect(lambda: self.by_pattern.setChecked(True))
-        for line in (self.path, self.pattern, self.skip):
-            line.textChanged.connect(self._changed)
-        group.buttonToggled.connect(self._changed)
-        self._changed()
-
     @property
-    def only(self) -> Selection | None:
-        """What is exported; None is all."""
-        if self.selected.isChecked():
-            return Selection(rows=self._rows)
-        if self.by_pattern.isChecked():
-            return Selection(patterns=patterns_in(self.pattern.text()))
-        return None
+    def options(self) -> ExportOptions:
+        """What is written and how; raises RequestError with what is missing."""
+        return self.form.options
 
     def show_progress(self, request_id: int, done: int, total: int, label: str) -> None:
         """Progress of any job; those of others are ignored."""
@@ -177,6 +180,44 @@ class ExportDialog(QDialog):
         self._drop()
         super().reject()
 
+    def target_gone(self) -> None:
+        """Another target is open: a plan of the former one means nothing, its report stays."""
+        if self.exported is None:
+            self._drop()
+            self._exporting = None
+            super().reject()
+        else:
+            self.verify_button.hide()
+
+    # -- fields --------------------------------------------------------------------------------
+
+    def _follow_format(self) -> None:
+        """The ending of the file follows the format, where it is one of ours."""
+        path = self.path.text()
+        ending = next((known for known in _ENDINGS if path.endswith(known)), "")
+        if ending:
+            self.path.setText(path.removesuffix(ending) + self.form.ending)
+
+    def _make_room(self, height: int) -> None:
+        """Grow with the options, as far as the screen allows, so that the plan keeps its size."""
+        frame = self.frameGeometry().height() - self.height()
+        most = self.screen().availableGeometry().height() - max(frame, 4 * GRID)
+        size = QSize(self.width(), max(self.minimumHeight(), min(self.height() + height, most)))
+        # After the layout has seen what came or went: before, its minimum would hold.
+        QTimer.singleShot(0, self, lambda: self.resize(size))
+
+    def _browse(self) -> None:
+        words, _ = FORMATS[self.form.file_format]
+        chosen, _ = QFileDialog.getSaveFileName(
+            self,
+            "Export state_dict",
+            self.path.text(),
+            f"{words} (*{self.form.ending});;All files (*)",
+            options=QFileDialog.Option.DontConfirmOverwrite,  # the plan says so in place
+        )
+        if chosen:
+            self.path.setText(chosen)
+
     # -- plan ----------------------------------------------------------------------------------
 
     def _changed(self) -> None:
@@ -189,21 +230,23 @@ class ExportDialog(QDialog):
             self._session.cancel(self._planning)
             self._planning = None
 
-    @property
-    def options(self) -> ExportOptions:
-        """What is written, as the fields say it."""
-        return ExportOptions(only=self.only, skip=patterns_in(self.skip.text()))
-
     def _plan(self) -> None:
         self._drop()
-        only = self.only
-        if not self.path.text().strip():
+        self.skip_button.hide()
+        path = self.path.text().strip()
+        if not path:
             self.summary.say("Name the file to write.", "muted")
             return
-        if only is not None and not (only.rows or only.patterns):
-            self.summary.say("Type a pattern such as encoder.* to see what it means.", "muted")
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            self.summary.say(f"There is no folder {folder}.", "danger")
             return
-        request = PlanExport(options=self.options)
+        try:
+            request = PlanExport(options=self.options)
+        except RequestError as error:
+            self.list.clear()
+            self.summary.say(error.sentence, "muted")
+            return
         asked: list[int] = []
 
         def planned(plan: ExportPlan) -> None:
@@ -221,22 +264,21 @@ class ExportDialog(QDialog):
         asked.append(self._planning)
 
     def _show_plan(self, plan: ExportPlan) -> None:
-        self.list.clear()
-        self._branch_left_out("The format cannot hold", plan.refused)
-        self._branch_ties(plan.ties)
-        self._branch_left_out("Left out", plan.left_out)
-        amount = f"{plural(plan.tensors, 'tensor')}, {bytes_text(plan.bytes)}"
-        if plan.refused:
-            self.summary.say(
-                f"{plural(len(plan.refused), 'entry', 'entries')} cannot be held by safetensors. "
-                "Name them under Skip to export the rest.",
-                "warning",
-            )
-        elif not plan.tensors:
-            self.summary.say("There is nothing to write.", "warning")
-        else:
-            self.summary.say(f"Would write {amount}.", "plain")
+        self._plan_shown = plan
+        self.list.show_plan(plan)
+        self.pages.setCurrentWidget(self.list if self.list.topLevelItemCount() else self.nothing)
+        text, tone = plan_sentence(plan, self.form.file_format)
+        path = self.path.text().strip()
+        written = f"{path}.index.json" if plan.files > 1 else path
+        if tone == "plain" and os.path.exists(written):
+            text += " The file that is there now is replaced."
+        self.summary.say(text, tone)
+        self.skip_button.setVisible(bool(plan.refused))
         self.export_button.setEnabled(bool(plan.tensors) and not plan.refused)
+
+    def _leave_out_refused(self) -> None:
+        if self._plan_shown is not None:
+            self.form.leave_out([entry.name for entry in self._plan_shown.refused])
 
     # -- export --------------------------------------------------------------------------------
 
@@ -266,56 +308,39 @@ class ExportDialog(QDialog):
         self._ended()
         self.exported = report
         self.setWindowTitle("Export report")
-        self.list.clear()
-        for label, value in (
-            ("File", report.path),
-            ("Tensors", f"{report.tensors:,}"),
-            ("Size", f"{report.bytes:,} bytes ({bytes_text(report.bytes)})"),
-            ("sha256", report.sha256),
-            ("sha256 of the payload", report.payload_sha256),
-        ):
-            item = QTreeWidgetItem(self.list, [f"{label}:  {value}"])
-            item.setToolTip(0, value)
-        self._branch_ties(report.ties)
-        self._branch_left_out("Left out", report.left_out)
         self.summary.say(
             f"Written, read back and equal bit by bit: {plural(report.tensors, 'tensor')}, "
             f"{bytes_text(report.bytes)} in {report.seconds:.1f} s.",
             "good",
         )
+        if report.proof.sentence:
+            picture, tone = _PROOFS[report.proof.state]
+            self._proof_icon.setPixmap(icon(picture, tone).pixmap(2 * GRID, 2 * GRID))
+            self.proof.say(report.proof.sentence, "plain" if tone == "good" else tone)
+            self.proof_row.show()
+        show_report(self.report, report)
+        self.pages.setCurrentWidget(self.report)
+        self.fields.hide()
         self.copy_button.show()
+        self.verify_button.show()
         self.export_button.hide()
         self.cancel_button.setText("Close")
         self.cancel_button.setDefault(True)
-
-    # -- parts ---------------------------------------------------------------------------------
-
-    def _branch_ties(self, ties: list[Tie]) -> None:
-        if ties:
-            branch = QTreeWidgetItem(self.list, [f"Tied: {plural(len(ties), 'group')}"])
-            for tie in ties[:_SHOWN]:
-                text = f"{' = '.join(tie.names)}: {tie.kept}"
-                QTreeWidgetItem(branch, [text]).setToolTip(0, text)
-            branch.setExpanded(True)
-
-    def _branch_left_out(self, title: str, left: list[LeftOut]) -> None:
-        if left:
-            amount = plural(len(left), "entry", "entries")
-            branch = QTreeWidgetItem(self.list, [f"{title}: {amount}"])
-            for entry in left[:_SHOWN]:
-                text = f"{entry.name}: {entry.reason}"
-                QTreeWidgetItem(branch, [text]).setToolTip(0, text)
-            if len(left) > _SHOWN:
-                QTreeWidgetItem(branch, [f"and {len(left) - _SHOWN:,} more"])
-            branch.setExpanded(True)
-
-    def _browse(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, "Export state_dict", self.path.text(), "safetensors (*.safetensors)"
-        )
-        if chosen:
-            self.path.setText(chosen)
+        self.written.emit(report)
 
     def _copy(self) -> None:
         if self.exported is not None:
             QGuiApplication.clipboard().setText(self.exported.sha256)
+
+    def _verify(self) -> None:
+        if self.exported is not None:
+            self.verify_asked.emit(self.exported.path)
+
+
+def default_path(folder: str, title: str, ending: str = "-export.safetensors") -> str:
+    """The file that is offered for a target of that title."""
+    stem = title
+    for known in (".index.json", *_ENDINGS):
+        stem = stem.removesuffix(known)
+    stem = "".join("-" if character in '/\\:*?"<>|\0\n\r\t' else character for character in stem)
+    return str((Path(folder) / f"{stem.strip('. ')[:100] or 'model'}{ending}").absolute())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QFormLayout, QLabel, QLayout, QSpinBox, QWidget
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QLabel, QPushButton, QSpinBox, QWidget
 
 from widgets.theme import GRID
 
+LABELS = 12 * GRID  # pixels of labels in front of fields that stand below one another
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -24,8 +27,18 @@ def even(*fields: QWidget) -> None:
         field.setMinimumHeight(7 * GRID // 2)
 
 
-def add_row(form: QFormLayout, text: str, layout: QLayout, buddy: QWidget) -> None:
-    """Add a row of several widgets; the access key of its label goes to one of them."""
+def push_button(text: str, name: str, run: Callable[[], object]) -> QPushButton:
+    """A button that Return in another field does not press."""
+    made = QPushButton(text)
+    made.setObjectName(name)
+    made.setAutoDefault(False)
+    made.clicked.connect(lambda: run())
+    return made
+
+
+def label_for(buddy: QWidget, text: str, width: int = 0) -> QLabel:
+    """A label whose access key goes to ``buddy``, at least ``width`` pixels wide."""
     label = QLabel(text)
     label.setBuddy(buddy)
-    form.addRow(label, layout)
+    label.setMinimumWidth(width)
+    return label

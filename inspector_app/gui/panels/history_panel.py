@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QAbstractItemModel, QSize, Qt
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QListView, QStackedLayout, QToolBar, QVBoxLayout, QWidget
+from PySide6.QtCore import QAbstractItemModel, QEvent, QSize, Qt
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QListView,
+    QStackedLayout,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
 
+from inspector_app.gui.models.history_model import Index
 from widgets.empty_state import EmptyState
 from widgets.theme import GRID
+
+
+class _NarrowDelegate(QStyledItemDelegate):
+    """Asks for no width, so that long titles lose their middle and nothing scrolls sideways."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(0, super().sizeHint(option, index).height())
+
+
+class _HistoryList(QListView):
+    """Copies what it shows: the command that copies rows of the tree has the same keys."""
+
+    def event(self, event: QEvent) -> bool:
+        copies = (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and event.matches(QKeySequence.StandardKey.Copy)
+        )
+        if copies:
+            event.accept()
+        return copies or super().event(event)
 
 
 class HistoryPanel(QWidget):
@@ -24,11 +54,13 @@ class HistoryPanel(QWidget):
         bar.addAction(redo)
         bar.setIconSize(QSize(2 * GRID, 2 * GRID))
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.list = QListView()
+        self.list = _HistoryList()
         self.list.setObjectName("historyList")
         self.list.setStyleSheet(f"padding-left: {GRID}px")  # in line with the toolbar above
         self.list.setAccessibleName("Edits so far")
         self.list.setModel(model)
+        self.list.setItemDelegate(_NarrowDelegate(self.list))
+        self.list.setIconSize(QSize(2 * GRID, 2 * GRID))
         self.list.setUniformItemSizes(True)
         self.list.setSpacing(GRID // 4)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)

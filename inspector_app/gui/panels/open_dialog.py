@@ -1,12 +1,13 @@
-"""The dialog that asks what to open and how: file, factory, keyword arguments, device, seed."""
+"""The dialog that asks what to open and how: target, factory and arguments, device, seed, state."""
 
 from __future__ import annotations
 
-import ast
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -16,21 +17,38 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from inspector_app.gui.panels.forms import add_row, even, seed_box
+from inspector_app.factories import DEFAULT
+from inspector_app.gui.panels.factory_form import FactoryForm
+from inspector_app.gui.panels.forms import LABELS, even, label_for, seed_box
 from inspector_app.gui.panels.tone_label import ToneLabel
+from inspector_app.gui.recent import split_target
+from inspector_app.protocol.errors import RequestError
+from widgets.empty_state import EmptyState
 from widgets.theme import GRID, mono_font
 
+CHECKPOINTS = "*.safetensors *.pt *.pth *.bin *.ckpt *.index.json"
 FILE_FILTER = (
-    "Models and checkpoints (*.py *.safetensors *.pt *.pth *.bin *.ckpt);;Python files (*.py);;"
-    "Checkpoints (*.safetensors *.pt *.pth *.bin *.ckpt);;All files (*)"
+    f"Models and checkpoints (*.py {CHECKPOINTS});;Python files (*.py);;"
+    f"Checkpoints ({CHECKPOINTS});;All files (*)"
 )
-DEFAULT_FACTORY = "build_model"
-_MAX_SOURCE = 4 << 20  # bytes of a Python file that are searched for factories
-_PLAIN = (str, int, float, bool, type(None))
+STATE_FILTER = f"Checkpoints ({CHECKPOINTS});;All files (*)"
+_PAUSE = 120  # milliseconds without typing before a file is read
+
+Kind = Literal["nothing", "python", "sample", "folder", "index", "checkpoint"]
+_ABOUT: dict[Kind, str] = {
+    "nothing": "Name a file or a folder here, or drop one onto the window.",
+    "folder": "A folder in the form of Hugging Face: the model is built from its config.json by "
+    "transformers, from local files only, and the weights beside it are laid on.",
+    "index": "A checkpoint in several files, listed in this index. They are read from their "
+    "headers; no code is run.",
+    "checkpoint": "A checkpoint. It is read from its header; no code is run.",
+}
+_RUNS = "Opening runs this Python code in a process of its own. Open only what you trust."
 
 
 @dataclass(frozen=True)
@@ -41,62 +59,29 @@ class OpenChoice:
     arguments: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     seed: int = 0
+    state: str = ""
 
 
-def parse_arguments(text: str) -> dict[str, Any]:
-    """Keyword arguments as they stand in a Python call: ``hidden=128, norm="batch"``.
-
-    Raises ValueError with a sentence; nothing is evaluated but literals.
-    """
-    try:
-        call = ast.parse(f"_({text}\n)", mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise ValueError("Write arguments as in a call: hidden=128, name='x'.") from error
-    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
-        raise ValueError("Every argument needs its name, as in hidden=128.")
-    arguments: dict[str, Any] = {}
-    for keyword in call.keywords:
-        if keyword.arg is None:
-            raise ValueError("Every argument needs its name, as in hidden=128.")
-        try:
-            value = ast.literal_eval(keyword.value)
-        except ValueError as error:
-            raise ValueError(
-                f"The value of {keyword.arg} must be a number, a text in quotes, True, False, "
-                "None, a list or a dict."
-            ) from error
-        if not _sendable(value):
-            raise ValueError(f"The value of {keyword.arg} is of a kind that cannot be sent.")
-        arguments[keyword.arg] = value
-    return arguments
-
-
-def _sendable(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_sendable, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _sendable(item) for key, item in value.items())
-    return isinstance(value, _PLAIN)
-
-
-def factories_in(path: Path) -> list[str]:
-    """Names of functions and classes at the top of a Python file, read without running it."""
-    try:
-        if path.stat().st_size > _MAX_SOURCE:
-            return []
-        body = ast.parse(path.read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
-        return []
-    kinds = (ast.FunctionDef, ast.ClassDef)
-    return [node.name for node in body if isinstance(node, kinds) and node.name[0] != "_"]
-
-
-def needs_factory(target: str) -> bool:
-    """Whether ``target`` names Python code: a ``.py`` file or a dotted module, not another file."""
-    if target.endswith(".py"):
-        return True
-    dotted = all(part.isidentifier() for part in target.split("."))
-    return dotted and not target.endswith(".safetensors") and not Path(target).exists()
+def kind_of(text: str) -> Kind:
+    """What a target's text names, as far as its spelling and the disk tell."""
+    name, _, _ = split_target(text)
+    if not text:
+        return "nothing"
+    if text.startswith("sample:"):
+        return "sample"
+    if name.endswith(".py"):
+        return "python"
+    if os.path.isdir(text):
+        return "folder"
+    if text.endswith(".index.json"):
+        return "index"
+    dotted = all(part.isidentifier() for part in name.split("."))
+    ends = tuple(ending.removeprefix("*") for ending in CHECKPOINTS.split())
+    return (
+        "python"
+        if dotted and not text.endswith(ends) and not os.path.exists(text)
+        else ("checkpoint")
+    )
 
 
 class OpenDialog(QDialog):
@@ -106,31 +91,33 @@ class OpenDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("openDialog")
         self.setWindowTitle("Open")
-        self.setMinimumWidth(70 * GRID)
+        self.setMinimumWidth(80 * GRID)
         self.choice = OpenChoice("")
         self._folder = folder
+        self._read = ""  # the target whose factories are listed
 
         self.path = QLineEdit(path)
         self.path.setObjectName("openPath")
         self.path.setFont(mono_font())
-        self.path.setPlaceholderText("model.py, package.module or checkpoint.safetensors")
-        browse = QPushButton("Browse…")
-        browse.setObjectName("openBrowse")
-        browse.clicked.connect(self._browse)
+        self.path.setPlaceholderText("model.py, package.module, checkpoint or folder")
         path_row = QHBoxLayout()
         path_row.addWidget(self.path, 1)
-        path_row.addWidget(browse)
+        for name, text, browse in (
+            ("openBrowse", "File…", self._browse_file),
+            ("openBrowseFolder", "Folder…", self._browse_folder),
+        ):
+            button = QPushButton(text)
+            button.setObjectName(name)
+            button.setAutoDefault(False)
+            button.clicked.connect(browse)
+            path_row.addWidget(button)
 
-        self.factory = QComboBox()
-        self.factory.setObjectName("openFactory")
-        self.factory.setEditable(True)
-        self.factory.setFont(mono_font())
-        self.factory.setToolTip("Function or class that builds the model when it is called")
-        self.arguments = QLineEdit()
-        self.arguments.setObjectName("openArguments")
-        self.arguments.setFont(mono_font())
-        self.arguments.setPlaceholderText("hidden=128, norm='batch'")
-        self.arguments.setToolTip("Keyword arguments of the factory, as in a Python call")
+        self.factory = FactoryForm()
+        self.about = EmptyState("file", "")
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.about)
+        self.pages.addWidget(self.factory)
+
         self.device = QComboBox()
         self.device.setObjectName("openDevice")
         self.device.addItem("CPU", "cpu")
@@ -138,23 +125,41 @@ class OpenDialog(QDialog):
         self.seed = seed_box(
             "openSeed", "Set before the factory runs, so that random weights repeat"
         )
-        even(self.factory, self.device, self.seed)
+        even(self.device, self.seed)
+        made = QHBoxLayout()
+        made.setSpacing(GRID)
+        made.addWidget(self.device, 2)
+        made.addWidget(label_for(self.seed, "&Seed"))
+        made.addWidget(self.seed, 1)
+        self.state = QLineEdit()
+        self.state.setObjectName("openState")
+        self.state.setFont(mono_font())
+        self.state.setPlaceholderText("checkpoint to lay on, none")
+        self.state.setToolTip("Its values are laid on the model; what differs is shown first")
+        self.state_browse = QPushButton("File…")
+        self.state_browse.setObjectName("openStateBrowse")
+        self.state_browse.setAutoDefault(False)
+        self.state_browse.clicked.connect(self._browse_state)
+        state_row = QHBoxLayout()
+        state_row.addWidget(self.state, 1)
+        state_row.addWidget(self.state_browse)
 
         form = QFormLayout()
         form.setSpacing(GRID)
-        add_row(form, "&File or module", path_row, self.path)
-        form.addRow("F&actory", self.factory)
-        form.addRow("Ar&guments", self.arguments)
-        form.addRow("&Device", self.device)
-        form.addRow("&Seed", self.seed)
+        form.addRow(label_for(self.path, "&File or module", LABELS), path_row)
+        below = QFormLayout()
+        below.setSpacing(GRID)
+        below.addRow(label_for(self.device, "&Device", LABELS), made)
+        below.addRow(label_for(self.state, "S&tate", LABELS), state_row)
 
         self.hint = ToneLabel(tone="muted")
         self.hint.setObjectName("openHint")
-        self.hint.setWordWrap(True)
-        self.hint.setMinimumHeight(5 * GRID)
+        self.hint.reserve_lines(5 * GRID)
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
         )
+        self.open_button = self.buttons.button(QDialogButtonBox.StandardButton.Open)
+        self.open_button.setObjectName("openAccept")
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
 
@@ -162,65 +167,106 @@ class OpenDialog(QDialog):
         column.setSpacing(GRID)
         column.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
         column.addLayout(form)
+        column.addWidget(self.pages, 1)
+        column.addLayout(below)
         column.addWidget(self.hint)
         column.addWidget(self.buttons)
 
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE)
+        self._timer.timeout.connect(self._read_factories)
         self.path.textChanged.connect(self._path_changed)
-        self.arguments.textChanged.connect(self._check)
-        self.factory.editTextChanged.connect(self._check)
+        self.factory.changed.connect(self._check)
+        self.state.textChanged.connect(self._check)
         self._path_changed()
+        self._read_factories()
 
-    def _browse(self) -> None:
-        start = self.path.text() or self._folder
+    # -- choosing ------------------------------------------------------------------------------
+
+    def _start(self, typed: str) -> str:
+        """Where a file dialog begins."""
+        return typed or self._folder
+
+    def _browse_file(self) -> None:
+        start = self._start(self.path.text())
         chosen, _ = QFileDialog.getOpenFileName(self, "Open", start, FILE_FILTER)
         if chosen:
             self.path.setText(chosen)
 
+    def _browse_folder(self) -> None:
+        start = self._start(self.path.text())
+        if chosen := QFileDialog.getExistingDirectory(self, "Open a folder", start):
+            self.path.setText(chosen)
+
+    def _browse_state(self) -> None:
+        start = self._start(self.state.text() or str(Path(self.path.text()).parent))
+        chosen, _ = QFileDialog.getOpenFileName(self, "State to lay on", start, STATE_FILTER)
+        if chosen:
+            self.state.setText(chosen)
+
+    # -- checking ------------------------------------------------------------------------------
+
     def _path_changed(self) -> None:
+        kind = kind_of(self.path.text().strip())
+        code = kind in ("python", "sample")
+        self.pages.setCurrentWidget(self.factory if code else self.about)
+        self.about.set_sentence(_ABOUT.get(kind, ""))
+        self.about.set_icon("folder" if kind == "folder" else "file")
+        for widget in (self.device, self.seed, self.state, self.state_browse):
+            widget.setEnabled(code or kind == "folder")
+        self._timer.start()
+        self._check()
+
+    def _read_factories(self) -> None:
+        """The path has come to rest: list what it offers."""
+        self._timer.stop()
         text = self.path.text().strip()
-        names = factories_in(Path(text)) if text.endswith(".py") else []
-        typed = self.factory.currentText()
-        if DEFAULT_FACTORY in names or not names:
-            names = [DEFAULT_FACTORY, *(name for name in names if name != DEFAULT_FACTORY)]
-        self.factory.clear()
-        self.factory.addItems(names)
-        if typed in names:
-            self.factory.setCurrentText(typed)
-        code = needs_factory(text)
-        for widget in (self.factory, self.arguments, self.device, self.seed):
-            widget.setEnabled(code)
+        if text == self._read:
+            return
+        self._read = text
+        kind = kind_of(text)
+        if kind == "sample" or (kind == "python" and text):
+            self.factory.read(text, split_target(text)[2])
+        else:
+            self.factory.forget()
         self._check()
 
     def _check(self) -> None:
         """Tell in place what is missing, and build the choice otherwise."""
-        path = self.path.text().strip()
+        text = self.path.text().strip()
+        kind = kind_of(text)
         problem, hint = "", ""
         arguments: dict[str, Any] = {}
-        if not path:
-            problem = hint = "Name a file, or drop one onto the window."
-        elif needs_factory(path):
-            hint = "Opening runs the Python file in a process of its own. Open only what you trust."
-            if not self.factory.currentText().strip().isidentifier():
-                problem = "Name the function or class that builds the model."
+        target, state = text, ""
+        if kind in ("python", "sample"):
+            hint = _RUNS if kind == "python" else "A model that comes with this program."
+            name, _, _ = split_target(text)
             try:
-                arguments = parse_arguments(self.arguments.text())
-            except ValueError as error:
-                problem = str(error)
-        else:
-            hint = "A checkpoint is read from its header; no code is run."
-        if not problem and path.endswith(".py") and not Path(path).is_file():
-            problem = f"There is no file {path}."
-        target = path
-        if needs_factory(path):
-            target = f"{path}:{self.factory.currentText().strip()}"
+                factory = self.factory.name
+                arguments = self.factory.arguments
+                target = f"{name}:{factory}" if kind == "python" else text
+                if kind == "sample" and factory != DEFAULT:
+                    problem = f"Of a sample only {DEFAULT} can be opened."
+            except RequestError as error:
+                problem = error.sentence
+            if name.endswith(".py") and not os.path.isfile(name):
+                problem = f"There is no file {name}."
+        elif kind != "nothing" and not os.path.exists(text):
+            problem = f"There is no file {text}."
+        if self.state.isEnabled():
+            state = self.state.text().strip()
+            if state and not os.path.exists(state):
+                problem = problem or f"There is no checkpoint {state}."
+        waiting = self.factory.reading or self._timer.isActive()
         self.choice = OpenChoice(
-            target, arguments, str(self.device.currentData()), self.seed.value()
+            target, arguments, str(self.device.currentData()), self.seed.value(), state
         )
-        self.hint.say(problem or hint, "danger" if problem and path else "muted")
-        self.buttons.button(QDialogButtonBox.StandardButton.Open).setEnabled(not problem)
+        self.hint.say(problem or hint, "danger" if problem else "muted")
+        self.open_button.setEnabled(not problem and kind != "nothing" and not waiting)
 
     def accept(self) -> None:
         """Take the fields as they are now."""
         self._check()
-        if self.buttons.button(QDialogButtonBox.StandardButton.Open).isEnabled():
+        if self.open_button.isEnabled():
             super().accept()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QBrush
 from PySide6.QtWidgets import QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
@@ -25,8 +25,10 @@ def plural(count: int, one: str, many: str = "") -> str:
 class PlanPreview(QWidget):
     """A line that sums up and a list with two branches, "Would change" and "Refused".
 
-    Keeps its size whatever it shows.
+    Keeps its size whatever it shows.  ``row_chosen(id)`` when a person points at one that changes.
     """
+
+    row_chosen = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,6 +43,7 @@ class PlanPreview(QWidget):
         self.list.setHeaderHidden(True)
         self.list.setUniformRowHeights(True)
         self.list.setMinimumHeight(16 * GRID)
+        self.list.currentItemChanged.connect(self._chosen)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GRID)
@@ -55,16 +58,15 @@ class PlanPreview(QWidget):
     def show_plan(self, planned: Planned, table: RowTable) -> None:
         """Show ``planned``; paths come from ``table``, rows that are gone are left out."""
         self.list.clear()
-        paths = _paths(table, planned.changes.tolist())
-        if paths:
-            self._branch(f"Would change: {plural(len(planned.changes), 'row')}", paths).setExpanded(
-                True
-            )
+        rows = _known(table, planned.changes.tolist())
+        if rows:
+            title = f"Would change: {plural(len(planned.changes), 'row')}"
+            self._branch(title, _paths(table, rows), rows).setExpanded(True)
         refused = sum(len(refusal.rows) for refusal in planned.refused)
         for refusal in planned.refused:
             branch = self._branch(
                 f"Refused: {plural(len(refusal.rows), 'row')} - {refusal.reason}",
-                _paths(table, refusal.rows) or refusal.examples,
+                _paths(table, _known(table, refusal.rows)) or refusal.examples,
             )
             branch.setForeground(0, QBrush(current_theme().warning))
             branch.setToolTip(0, refusal.reason)
@@ -84,10 +86,19 @@ class PlanPreview(QWidget):
             sentence += " This edit is too large to be undone."
         self.summary.say(sentence, "plain" if planned.tensors else "warning")
 
-    def _branch(self, title: str, paths: list[str]) -> QTreeWidgetItem:
+    def _chosen(self, item: QTreeWidgetItem | None) -> None:
+        row = item.data(0, Qt.ItemDataRole.UserRole) if item is not None else None
+        if row is not None:
+            self.row_chosen.emit(row)
+
+    def _branch(
+        self, title: str, paths: list[str], rows: list[int] | None = None
+    ) -> QTreeWidgetItem:
         branch = QTreeWidgetItem(self.list, [title])
-        for path in paths[:_SHOWN]:
+        for index, path in enumerate(paths[:_SHOWN]):
             item = QTreeWidgetItem(branch, [one_line(path)])
+            if rows is not None:
+                item.setData(0, Qt.ItemDataRole.UserRole, rows[index])
             item.setFont(0, mono_font(small=True))
             item.setToolTip(0, path)
         if len(paths) > _SHOWN:
@@ -95,8 +106,13 @@ class PlanPreview(QWidget):
         return branch
 
 
+def _known(table: RowTable, row_ids: list[int]) -> list[int]:
+    """Those rows that are still there."""
+    ids = np.asarray(row_ids, np.int32)
+    known: list[int] = ids[np.isin(ids, table.ids)].tolist()
+    return known
+
+
 def _paths(table: RowTable, row_ids: list[int]) -> list[str]:
-    """Paths of the rows that are still there."""
-    known = np.asarray(row_ids, np.int32)
-    positions = table.positions(known[np.isin(known, table.ids)])
+    positions = table.positions(np.asarray(row_ids, np.int32))
     return [table.path(position) for position in positions.tolist()]

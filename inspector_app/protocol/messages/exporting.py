@@ -48,6 +48,7 @@ class Proof(Plain, frozen=True, kw_only=True):
 
     state: Literal["proven", "failed", "not tried"]
     sentence: str  # "A fresh model loads it strictly", "... : only part of the keys was written"
+    seconds: float = 0.0
 
 
 class ExportPlan(Result, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ class Exported(Result, frozen=True, kw_only=True):
     payload_sha256: str  # as recorded in the file
     ties: list[Tie]
     left_out: list[LeftOut]
-    seconds: float
+    seconds: float  # of writing and verifying; the proof has its own
     files: list[str] = []  # all that was written, the index first, where there are several
     proof: Proof = Proof(state="not tried", sentence="")
     notes: list[str] = []

@@ -79,7 +79,8 @@ class StatePlan(Result, frozen=True, kw_only=True):
     bytes: int
     differences: list[StateDifference]
     fits: int  # keys that "load what fits" would load
-    prefix: str  # taken off the file's keys so that they match ("module."), "" for none
+    prefix: str  # taken off the file's keys so that they match ("module."), put before them where
+    # it begins with a plus ("+bert."), "" for none
     notes: list[str]
     undoable: bool
     requires_grad: int  # parameters of this model whose noted requires_grad differs from now
@@ -93,7 +94,8 @@ class StatePlan(Result, frozen=True, kw_only=True):
 class PlanState(Request, frozen=True, kw_only=True):
     """Compare a checkpoint with the open model -> StatePlan.
 
-    ``prefix`` None finds the prefix under which most keys match.
+    ``prefix`` is taken off the file's keys, or put before them where it begins with a plus
+    ("+bert."); None finds the one under which most keys match.
     """
 
     path: str
