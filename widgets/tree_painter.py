@@ -99,7 +99,8 @@ class RowPainter:
         shown = _elided(text, right - left, look.italic)
         if look.spans:
             self._spans(rect, left, text, shown, look)
-        muted = look.frozen or look.dim
+        # What was found is to be read on its ground, also where it is frozen.
+        muted = (look.frozen or look.dim) and not look.spans
         self._text(left, rect, shown, theme.muted if muted else theme.text, look.italic)
 
     def _marks(self, rect: QRect, left: int, right: int, look: RowLook) -> int:
@@ -150,7 +151,7 @@ class RowPainter:
 
 def found_ground(theme: Theme) -> QColor:
     """Ground of what a filter found: the accent, light enough that text stays readable on it."""
-    return mix(theme.accent, theme.base, 0.45 if theme.dark else 0.28)
+    return mix(theme.accent, theme.base, 0.38 if theme.dark else 0.3)
 
 
 def shown_spans(text: str, shown: str, spans: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from inspector_app.backend.module_flags import in_train_mode
+from inspector_app.backend.module_flags import in_train_mode, is_half_constructed
 from inspector_app.backend.tensors import layout_of
 from inspector_app.backend.tree import Tree
 from inspector_app.protocol.sums import SubtreeSums
@@ -48,9 +48,9 @@ class Marks:
     def of(self, position: int) -> list[str]:
         """All words that hold for one row, in a fixed order.
 
-        "frozen", "partly frozen", "tied", "eval", "initial", "lazy", "hooks", "parametrized",
-        "quantized", "overlaps", and the layout of a tensor that is not laid out in strides
-        ("sparse csr", "nested").
+        "frozen", "partly frozen", "tied", "eval", "not initialised" (no ``super().__init__()``),
+        "initial", "lazy", "hooks", "parametrized", "quantized", "overlaps", and the layout of a
+        tensor that is not laid out in strides ("sparse csr", "nested").
         """
         flags = self._flags[position]
         if flags & _TENSOR:
@@ -59,8 +59,11 @@ class Marks:
                 words.append("tied")
         elif self.is_module(position):
             words = self._frozen(position)
-            if self.in_train_mode(position) is False:
+            mode = self.in_train_mode(position)
+            if mode is False:
                 words.append("eval")
+            if mode is None and is_half_constructed(self._tree.objects[position]):
+                words.append("not initialised")
         else:
             return []
         if flags & _ANY_WORD:

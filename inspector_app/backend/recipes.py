@@ -75,6 +75,4 @@ class GradientsRecipe:
     parts: Sequence[FreezeRecipe]
 
 
-Recipe = (
-    FreezeRecipe | HoldRecipe | InitializeRecipe | ResetRecipe | LoadRecipe | GradientsRecipe
-)
+Recipe = FreezeRecipe | HoldRecipe | InitializeRecipe | ResetRecipe | LoadRecipe | GradientsRecipe

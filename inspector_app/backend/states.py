@@ -72,8 +72,10 @@ def _without_data(tensor: torch.Tensor) -> str:
 
 def _reach(tensor: torch.Tensor) -> tuple[str, int, int]:
     """Device and range of bytes that a dense tensor with elements reaches over."""
-    last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     start = tensor.data_ptr()
+    if tensor.is_contiguous():
+        return str(tensor.device), start, start + tensor.numel() * tensor.element_size()
+    last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     return str(tensor.device), start, start + (last + 1) * tensor.element_size()
 
 
@@ -106,7 +108,9 @@ def describe_value(value: Any) -> Spec:
 
 def _spelled_out(tensor: torch.Tensor) -> Bytes:
     """A contiguous piece as bytes, without a copy where memory already holds just these bytes."""
-    tensor = tensor.resolve_conj().resolve_neg().contiguous().cpu()
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    tensor = tensor.contiguous().cpu()
     # A single element may have any stride and still count as contiguous.
     flat = tensor.as_strided((tensor.numel(),), (1,))
     array: Bytes = flat.view(torch.uint8).numpy()
@@ -138,9 +142,9 @@ def tensor_blocks(tensor: torch.Tensor) -> Iterator[Bytes]:
     """
     # No mode of torch's is on across a yield: whoever stops in the middle would be left with it.
     with torch._C.DisableTorchFunctionSubclass():
-        pending = [tensor.detach()]
+        pending = [tensor.detach()]  # of which nothing that follows makes a graph
     while pending:
-        with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
+        with torch._C.DisableTorchFunctionSubclass():
             block = _next_block(pending)
         if block is not None:
             yield block

@@ -219,13 +219,6 @@ def print_happy() -> nn.Module:
     return nn.Linear(2, 3)
 
 
-def closes_stdout() -> nn.Module:
-    """Takes its standard output away."""
-    sys.stdout.close()
-    os.close(1)
-    return nn.Linear(2, 3)
-
-
 # -- factories that end the program ----------------------------------------------------------------
 
 

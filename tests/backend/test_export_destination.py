@@ -6,16 +6,14 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inspector_app.backend import pieces, replacing
+from inspector_app.backend import pieces
 from inspector_app.backend.exporting import export
-from inspector_app.backend.exporting.pen import Pen
 from inspector_app.backend.formats.safetensors_file import SafetensorsFile
 from inspector_app.backend.states import StateDict
 from inspector_app.backend.verifying import verify
@@ -336,6 +334,18 @@ def test_a_link_to_another_file_system(tmp_path):
         assert verify(os.path.join(far, "x")).ok
 
 
+def test_a_disk_that_is_memory_is_not_called_a_disk(tmp_path):
+    if not os.path.isdir("/dev/shm"):
+        pytest.skip("there is no file system in memory")
+    options = ExportOptions(from_disk=True)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        report = export(STATE, os.path.join(folder, "x"), options)
+        assert ["was compared in memory" in note for note in report.notes] == [True]
+    assert export(STATE, os.path.join(folder := str(tmp_path), "x")).notes == []
+    if os.stat("/dev/shm").st_dev != os.stat(folder).st_dev:
+        assert export(STATE, os.path.join(folder, "x"), options).notes == []
+
+
 def test_other_hard_links_keep_the_old_file(tmp_path):
     (tmp_path / "one").write_bytes(b"old")
     os.link(tmp_path / "one", tmp_path / "other")
@@ -397,61 +407,3 @@ def test_a_disk_that_is_really_full(tmp_path):
             assert (place / "x").read_bytes() == b"old"
     finally:
         subprocess.run(["umount", str(place)], check=True)
-
-
-# -- drafts of processes that were killed ----------------------------------------------------------
-
-
-def dead_process():
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    return child.pid
-
-
-def test_what_a_killed_export_left_is_removed_by_the_next_one(tmp_path):
-    dead = dead_process()
-    stale = tmp_path / f".x.{dead}-0123456789abcdef.part"
-    kept = [
-        f".x.{os.getpid()}-0123456789abcdef.part",  # of a process that lives
-        f".y.{dead}-0123456789abcdef.part",  # of another destination
-        f".x.{dead}-0123456789abcde.part",  # of another form
-        f"x.{dead}-0123456789abcdef.part",
-        f".x.{dead}-0123456789abcdef.part.bak",
-        ".x.99999999999999999999-0123456789abcdef.part",
-    ]
-    for name in (*kept, stale.name):
-        (tmp_path / name).write_bytes(b"part")
-    (tmp_path / "far").mkdir()
-    (tmp_path / f".x.{dead}-fedcba9876543210.part").symlink_to("far")
-    export(STATE, str(tmp_path / "x"))
-    assert sorted(os.listdir(tmp_path)) == sorted(
-        [*kept, "far", "x", f".x.{dead}-fedcba9876543210.part"]
-    )
-
-
-def test_a_draft_that_somebody_holds_is_not_removed(tmp_path, monkeypatch):
-    """A process elsewhere may have the number of one that is dead here."""
-    drafts = replacing.Drafts()
-    draft = drafts.open(str(tmp_path / "x"))
-    monkeypatch.setattr(replacing, "_alive", lambda process: False)
-    export(STATE, str(tmp_path / "x"))
-    assert os.path.exists(draft.path)
-    drafts.__exit__()
-    assert os.listdir(tmp_path) == ["x"]
-
-
-def test_a_large_old_file_is_given_back_beside(tmp_path, monkeypatch):
-    monkeypatch.setattr(replacing, "_LARGE", 1)
-    (tmp_path / "x").write_bytes(b"old")
-    export(STATE, str(tmp_path / "x"))
-    assert verify(str(tmp_path / "x")).ok
-
-
-def test_a_pen_writes_every_byte_though_the_system_takes_a_few(tmp_path, monkeypatch):
-    real = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, memoryview(data)[:7], at))
-    with replacing.Drafts() as drafts:
-        draft = drafts.open(str(tmp_path / "x"))
-        Pen(draft).put(bytes(range(100)), 3)
-        drafts.put_in_place()
-    assert (tmp_path / "x").read_bytes() == b"\0\0\0" + bytes(range(100))

@@ -236,6 +236,31 @@ def test_tensors_without_values_are_refused(tmp_path, make, reason):
     assert [(left.name, reason in left.reason) for left in plan.refused] == [("odd", True)]
 
 
+def test_tensors_that_wrap_others_are_refused():
+    from torch._subclasses import FakeTensorMode
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    with FakeTensorMode():
+        fake = torch.ones(2)
+    plan = plan_export(StateDict({"f": fake, "w": TwoTensor(torch.ones(2), torch.ones(2))}), TORCH)
+    assert [left.name for left in plan.refused] == ["f", "w"]
+    assert "TwoTensor" in plan.refused[1].reason
+
+
+def test_a_subclass_is_written_as_the_plain_tensor_that_it_is(tmp_path):
+    class Loud(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, *args, **kwargs):
+            raise AssertionError("code of the subclass ran")
+
+    loud = torch.Tensor._make_subclass(Loud, torch.arange(3.0))
+    values = {"s": loud, "p": nn.Parameter(torch.ones(2)), "e": {"inner": loud}}
+    export(StateDict(values), str(tmp_path / "x"), TORCH)
+    read = torch.load(tmp_path / "x", weights_only=True)
+    assert [type(read[name]) for name in "sp"] == [torch.Tensor, torch.Tensor]
+    assert read["s"].tolist() == read["e"]["inner"].tolist() == [0, 1, 2]
+
+
 def test_numbers_of_an_open_archive_are_kept_and_the_rest_refused(tmp_path):
     torch.save({"w": torch.ones(2), "n": 3, "s": "text"}, tmp_path / "x.pt")
     checkpoint = open_checkpoint(tmp_path / "x.pt")

@@ -37,6 +37,7 @@ class Pen:
         self.descriptor = draft.descriptor
         self.path = draft.path
         self._asked = draft.asked
+        self.notes: list[str] = []
         self._sent = 0  # bytes that are on their way to the disk
 
     def put(self, block: Bytes | bytes, offset: int) -> None:
@@ -61,12 +62,32 @@ class Pen:
             os.fsync(self.descriptor)
 
     def forget(self) -> None:
-        """Let all be on the disk and nothing in memory, so that reading reads the disk."""
+        """Let all be on the disk and nothing in memory, so that reading reads the disk.
+
+        Where the system keeps it in memory all the same, ``notes`` says so.
+        """
         self.sync()
         if hasattr(os, "posix_fadvise"):
             with contextlib.suppress(OSError):  # a file system without a cache
                 os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
                 os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        if self._in_memory():
+            self.notes.append(
+                f"{self._asked} was compared in memory, not on the disk: the system keeps files "
+                "there in memory"
+            )
+
+    def _in_memory(self) -> bool:
+        """Whether the beginning or the end can be had without reading the disk."""
+        without_waiting = getattr(os, "RWF_NOWAIT", 0)
+        if not without_waiting:
+            return False  # the system does not tell
+        size = os.fstat(self.descriptor).st_size
+        for offset in (0, max(0, size - 1)):
+            with contextlib.suppress(OSError):  # not in memory, or a file system that cannot tell
+                if os.preadv(self.descriptor, [bytearray(1)], offset, without_waiting):
+                    return True
+        return False
 
 
 class Progress:
