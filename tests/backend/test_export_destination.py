@@ -341,9 +341,9 @@ def test_a_disk_that_is_memory_is_not_called_a_disk(tmp_path):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         report = export(STATE, os.path.join(folder, "x"), options)
         assert ["was compared in memory" in note for note in report.notes] == [True]
-    assert export(STATE, os.path.join(folder := str(tmp_path), "x")).notes == []
-    if os.stat("/dev/shm").st_dev != os.stat(folder).st_dev:
-        assert export(STATE, os.path.join(folder, "x"), options).notes == []
+    assert export(STATE, str(tmp_path / "x")).notes == []
+    if os.stat("/dev/shm").st_dev != tmp_path.stat().st_dev:
+        assert export(STATE, str(tmp_path / "x"), options).notes == []
 
 
 def test_other_hard_links_keep_the_old_file(tmp_path):

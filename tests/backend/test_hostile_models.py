@@ -38,7 +38,7 @@ MODELS = {
     "overlapping": (1, 8 + 8 + 12, 0),
     "lazy": (3, 0, 1),
     "parametrized": (11, 4 * 3 + 3 + 4 * 9 + 3, 9 + 3 + 3),
-    "quantized": (6, 0, 0),
+    "quantized": (7, 0, 0),
     "cyclic": (2, 6, 0),
     "deep": (10_001, 2, 0),
     "half_constructed": (1, 0, 0),
@@ -121,8 +121,10 @@ def test_the_tree_is_truthful(name: str, session: Session) -> None:
     text = session.summary_text()
     assert all(line.isprintable() for line in text.splitlines())
     assert len(text.splitlines()) >= len(opened.table)
-    summary = json.loads(json.dumps(session.summary_json()))
-    assert [row["path"] for row in summary["rows"]] == opened.table.paths
+    depth = 50  # paths of ten thousand levels are a hundred megabytes
+    summary = json.loads(json.dumps(session.summary_json(depth)))
+    shown = np.flatnonzero(opened.table.depth <= depth).tolist()
+    assert [row["path"] for row in summary["rows"]] == [opened.table.path(row) for row in shown]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -270,6 +272,48 @@ def test_an_interrupted_factory_leaves_what_was_open(session: Session) -> None:
     with pytest.raises(KeyboardInterrupt):
         session.open(f"{FILE}:keyboard_interrupt")
     assert session.tree.table.class_name(0) == "Sequential"
+
+
+# -- by the command line ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in this process: exit code, stdout, stderr."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        return (cli.main(words), *capfd.readouterr())
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"deep"}))
+def test_the_command_line_shows_models(name: str, command: Any) -> None:
+    code, out, err = command("summary", f"{FILE}:{name}")
+    assert (code, err) == (cli.DONE, "")
+    assert f"{MODELS[name][1]:,} parameters (" in out
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", sorted(NOT_EXPORTED.keys() - {"deep"}))
+def test_the_command_line_refuses_in_one_line(name: str, command: Any, tmp_path: Path) -> None:
+    code, out, err = command("export", f"{FILE}:{name}", str(tmp_path / "out.safetensors"))
+    assert (code, out) == (cli.WRONG, "")
+    assert len(err.splitlines()) == 1
+    assert NOT_EXPORTED[name] in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_the_command_line_tells_of_factories_in_one_line(name: str, command: Any) -> None:
+    code, out, err = command("summary", f"{FILE}:{name}")
+    assert (code, out) == (cli.WRONG, "")
+    assert len(err.splitlines()) == 1
+    assert FAILURES[name] in err
 
 
 # -- as processes of their own ---------------------------------------------------------------------

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from inspector_app.backend.collecting import without_collection
 from inspector_app.backend.formats import pickle_reader
-from inspector_app.backend.formats.pickle_reader import PickleError, read_pickle
+from inspector_app.backend.formats.pickle_reader import (
+    OPCODES_LIMIT,
+    PickleError,
+    opcodes_limit,
+    read_pickle,
+)
 from inspector_app.backend.formats.pickle_values import Foreign, Global, Items, Members
 from inspector_app.protocol.errors import TargetError
 from tests.backend.torch_files import Canary
@@ -150,3 +155,13 @@ def test_no_pickle_is_too_large(monkeypatch):
     monkeypatch.setattr(pickle_reader, "SIZE_LIMIT", 10)
     with pytest.raises(PickleError, match="read at most"):
         read_pickle(b"\x80\x02" + b"N" * 20 + b".", "x")
+
+
+def test_large_files_may_have_more_instructions():
+    assert opcodes_limit(1_000) == OPCODES_LIMIT
+    assert opcodes_limit(10 * OPCODES_LIMIT) == 5 * OPCODES_LIMIT
+    assert opcodes_limit(1 << 50) < 1 << 25
+    data = b"\x80\x02" + b"N0" * 50 + b"N."
+    assert read_pickle(data, "x", limit=200)[0] is None
+    with pytest.raises(PickleError, match="more than 100 instructions, which is as many"):
+        read_pickle(data, "x", limit=100)
