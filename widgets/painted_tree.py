@@ -5,6 +5,8 @@ A row costs a third of what a delegate for each of its cells does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import (
     QAbstractItemModel,
     QEvent,
@@ -16,22 +18,28 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QCursor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QStyle, QStyleOptionViewItem, QTreeView, QWidget
 
-from widgets.theme import current_theme
+from widgets.theme import GRID, current_theme
 from widgets.tree_header import TreeHeader
 from widgets.tree_painter import INDENT, ROW, RowPainter
 from widgets.tree_row import PLAIN, RowLook, TreeRole
 
 _CURRENT_BAR = 3  # pixels
+_LEAST_NAME = 12 * GRID  # room for box, badge and the dots of a name
 
 
 class PaintedTree(QTreeView):
-    """Draws what a model says in :class:`TreeRole` and in the texts of its cells."""
+    """Draws what a model says in :class:`TreeRole` and in the texts of its cells.
+
+    A model may offer ``row_texts(index, columns) -> list[str]``; without it, cells are asked for
+    their texts one by one.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._hovered = QModelIndex()
         self._cells: list[tuple[int, int, int, bool]] = []  # of other columns: see _measure
         self._name_cell = (0, 0)  # left, width
+        self._texts_of: Callable[[QModelIndex, list[int]], list[str]] = _texts_of
         self.setHeader(TreeHeader(self))
         self.setUniformRowHeights(True)
         self.setIndentation(INDENT)
@@ -67,6 +75,7 @@ class PaintedTree(QTreeView):
                 )
                 at_right = bool(align and Qt.AlignmentFlag(align) & Qt.AlignmentFlag.AlignRight)
                 self._cells.append((column, left, width, at_right))
+        self._texts_of = getattr(model, "row_texts", _texts_of)
         place = self.viewport().mapFromGlobal(QCursor.pos())
         under = self.viewport().underMouse() and room.contains(place)
         self._hovered = self.indexAt(place).siblingAtColumn(0) if under else QModelIndex()
@@ -94,19 +103,22 @@ class PaintedTree(QTreeView):
             indent = self.visualRect(here).left() - left
             is_open = bool(state & QStyle.StateFlag.State_Open)
             has_rows = bool(state & QStyle.StateFlag.State_Children)
-            painter.save()
-            painter.setClipRect(QRect(left, rect.top(), width, rect.height()))
+            is_deep = indent + _LEAST_NAME > width  # it would reach into the next cell
+            if is_deep:
+                painter.save()
+                painter.setClipRect(QRect(left, rect.top(), width, rect.height()))
             row.branches(
                 QRect(left, rect.top(), indent, rect.height()), is_open if has_rows else None
             )
             name = QRect(left + indent, rect.top(), width - indent, rect.height())
             row.name(name, str(here.data() or ""), look)
-            painter.restore()
+            if is_deep:
+                painter.restore()
         muted = look.frozen or look.dim
-        for column, left, width, at_right in self._cells:
-            text = here.siblingAtColumn(column).data()
+        texts = self._texts_of(here, [cell[0] for cell in self._cells])
+        for text, (_, left, width, at_right) in zip(texts, self._cells, strict=True):
             if text:
-                row.fact(QRect(left, rect.top(), width, rect.height()), str(text), muted, at_right)
+                row.fact(QRect(left, rect.top(), width, rect.height()), text, muted, at_right)
         if here.row() == self.currentIndex().row() and self.hasFocus():
             self._mark_current(painter, rect, here)
 
@@ -120,6 +132,11 @@ class PaintedTree(QTreeView):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self.viewport().update()
+
+
+def _texts_of(index: QModelIndex, columns: list[int]) -> list[str]:
+    """Texts of some cells of a row."""
+    return [str(index.siblingAtColumn(column).data() or "") for column in columns]
 
 
 def look_of(index: QModelIndex) -> RowLook:

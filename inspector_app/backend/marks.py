@@ -27,6 +27,7 @@ _REGISTERED = int(Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED)
 _TENSOR, _CAN_TRAIN = int(Flag.TENSOR), int(Flag.CAN_TRAIN)
 _REQUIRES_GRAD, _TRAINING = int(Flag.REQUIRES_GRAD), int(Flag.TRAINING)
 _PERSISTENT, _SAVED, _UNUSUAL = int(Flag.PERSISTENT), int(Flag.SAVED), int(Flag.UNUSUAL)
+_PARAMETRIZED = int(Flag.PARAMETRIZED)
 _REPEATED, _REFERENCE = int(Flag.REPEATED), int(Flag.REFERENCE)
 
 
@@ -87,8 +88,8 @@ class Marks:
     def told(self, position: int) -> list[str]:
         """The same for a person's eye: without what goes without saying, with what explains it.
 
-        "eval" stands where it begins, a tie names its first row, and what is not registered, saved
-        or expanded says so.
+        "eval" stands where it begins, a tie names its first row, and what is computed from others,
+        or not registered, saved or expanded, says so.
         """
         table = self._tree.table
         flags = self._flags[position]
@@ -102,7 +103,10 @@ class Marks:
             if role == Role.TENSOR and not flags & _SAVED:
                 words.append("beside the state dict")
             elif role != Role.TENSOR and not flags & _REGISTERED:
-                words.append("not registered")
+                if flags & _PARAMETRIZED:
+                    words[words.index("parametrized")] = "computed"
+                else:
+                    words.append("not registered")
             elif role == Role.BUFFER and not flags & _PERSISTENT:
                 words.append("not saved")
             tie = self._ties[position]

@@ -117,6 +117,12 @@ def _spelled_out(tensor: torch.Tensor) -> Bytes:
     return array
 
 
+def _lies_as_written(piece: torch.Tensor) -> bool:
+    """Whether a piece can be had as bytes without a copy."""
+    plain = not (piece.is_conj() or piece.is_neg())
+    return plain and piece.is_contiguous() and piece.device.type == "cpu"
+
+
 def _next_block(pending: list[torch.Tensor]) -> Bytes | None:
     """The bytes of the last piece; None where it is empty or was taken apart instead."""
     piece = pending.pop()
@@ -125,7 +131,7 @@ def _next_block(pending: list[torch.Tensor]) -> Bytes | None:
     if piece.is_contiguous():
         piece = piece.reshape(-1)
     nbytes = piece.numel() * piece.element_size()
-    if nbytes <= BLOCK or piece.numel() == 1:
+    if nbytes <= BLOCK or piece.numel() == 1 or _lies_as_written(piece):
         return _spelled_out(piece)
     rows = piece.shape[0]
     fit = max(1, BLOCK * rows // nbytes)
@@ -136,9 +142,10 @@ def _next_block(pending: list[torch.Tensor]) -> Bytes | None:
 
 
 def tensor_blocks(tensor: torch.Tensor) -> Iterator[Bytes]:
-    """The bytes of a dense tensor in row-major order, as pieces of at most ``BLOCK``.
+    """The bytes of a dense tensor in row-major order.
 
-    No second copy of a large tensor is ever made, however it lies in memory.
+    They come as one piece where the memory holds them so, else as copies of at most ``BLOCK``: no
+    second copy of a large tensor is ever made, however it lies in memory.
     """
     # No mode of torch's is on across a yield: whoever stops in the middle would be left with it.
     with torch._C.DisableTorchFunctionSubclass():

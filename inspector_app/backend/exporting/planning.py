@@ -54,6 +54,8 @@ def _reason_against(name: str, spec: Spec, torch_format: Callable[[], str] | Non
     except UnicodeEncodeError:
         return "its name is not valid text"
     if torch_format is not None:
+        if not spec.reason and not isinstance(getattr(torch, spec.dtype, None), torch.dtype):
+            return f"{spec.dtype}, which torch {torch.__version__} does not know"
         return torch_format() if spec.reason else ""
     if name == METADATA:
         return "the format keeps this name for itself"

@@ -1,8 +1,8 @@
 """A safetensors file: its header, and its data written, hashed and compared.
 
-The header notes a hash of the contents and stands before the data, so that hash must be known before
-the sha256 of the file can begin.  So there are two passes: one sums up the values piece by piece on
-all cores, which is cheap; one writes each piece, reads it back, compares it with the source and
+The header notes a hash of the contents and stands before the data, so it must be known before the
+sha256 of the file can begin.  Therefore there are two passes: one sums up the values piece by piece
+on all cores, which is cheap; one writes each piece, reads it back, compares it with the source and
 hashes the file.  A sum tells whether a piece was still the same in the second one.
 """
 

@@ -7,7 +7,12 @@ from pathlib import Path
 from inspector_app.backend.checkpoint import Checkpoint
 from inspector_app.backend.formats.content import open_file
 from inspector_app.backend.formats.values import Check
-from inspector_app.backend.opening.hugging_face import CONFIG, open_hugging_face, read_config
+from inspector_app.backend.opening.hugging_face import (
+    CONFIG,
+    open_hugging_face,
+    read_config,
+    weights_in,
+)
 from inspector_app.backend.opening.model import OpenModel
 from inspector_app.protocol.errors import TargetError
 
@@ -27,6 +32,9 @@ def _checkpoint(folder: Path) -> Path:
             f"{folder} is a checkpoint of torch.distributed, which is not read yet. Convert it "
             "with 'python -m torch.distributed.checkpoint.format_utils dcp_to_torch'."
         )
+    weights = weights_in(folder) if CONFIG in names else None
+    if weights is not None:
+        return weights  # an optimizer's state and the like stand beside it
     indexes = [name for name in names if name.endswith(_INDEX)]
     found = indexes or [name for name in names if name.endswith(_ENDINGS)]
     if len(found) == 1:
