@@ -205,6 +205,22 @@ def why_wrapped(tensor: Tensor) -> str:
     return ""
 
 
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor is of torch's own class, laid out in strides, and holds its own values."""
+    return (
+        type(tensor) in _PLAIN
+        and not _functorch.is_functorch_wrapped_tensor(tensor)
+        and not tensor.is_nested
+        and tensor.layout is torch.strided
+        and not tensor.is_quantized
+    )
+
+
+def held_by(tensor: Tensor) -> Tensor:
+    """What holds a tensor's values: the tensor itself, or the same memory without its subclass."""
+    return tensor if why_wrapped(tensor) else without_subclass(tensor)
+
+
 def without_subclass(tensor: Tensor) -> Tensor:
     """The same memory as a tensor of torch's own class, for one that :func:`why_wrapped` passes."""
     with torch._C.DisableTorchFunction():

@@ -131,3 +131,12 @@ def holding(tensors: dict[str, Tensor]) -> nn.Module:
     model = nn.Module()
     model._buffers.update(tensors)
     return model
+
+
+def build_model(name: str) -> nn.Module:
+    """A factory: a layer that runs, and beside it one of these as a parameter and as a buffer."""
+    model = nn.Linear(2, 2)
+    tensor = strange_tensors()[name]
+    model._parameters["strange"] = tensor  # type: ignore[assignment]
+    model._buffers["strange_buffer"] = tensor
+    return model

@@ -58,7 +58,7 @@ NOT_EXPORTED = {
     "half_constructed": "The model's state_dict() raised AttributeError",
     "half_constructed_inside": "The model's state_dict() raised AttributeError",
     "torch_function_hostile": "The model's state_dict() raised RuntimeError: asked by way of torch",
-    "torch_dispatch_hostile": "The model's state_dict() raised RuntimeError: dispatched",
+    "torch_dispatch_hostile": "The model's state_dict() raised SystemExit: dispatched",
     "attribute_hostile": "The model's state_dict() raised RuntimeError: asked for state_dict",
     "name_hostile": "(its name is not valid text)",
     "failing_methods": "The model's state_dict() raised SystemExit: state_dict",

@@ -30,7 +30,7 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from inspector_app.gui.app import make_application
+from inspector_app.gui.app import make_application, spare_collector
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.filtering.query import parse
 from inspector_app.gui.main_window import MainWindow
@@ -163,6 +163,7 @@ class RealWindow:
         self.line = self.window.tree_panel.filter
         self._painted = Work(self.view.viewport())
         self.window.show()
+        spare_collector()  # as the program does
         self.window.opening.open(f"{file}:build_model")
         wait(lambda: self.window.session.target is not None)
         self.rest()
