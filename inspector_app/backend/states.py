@@ -60,6 +60,8 @@ def _without_data(tensor: torch.Tensor) -> str:
     """Why a dense tensor has no bytes to write; "" where it has."""
     if tensor.is_meta:
         return "on the meta device: has no data"
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return "a wrapper of torch.func"
     if _wraps_others(tensor):
         return f"a {type(tensor).__name__}, which wraps other tensors"
     try:

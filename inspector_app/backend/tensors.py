@@ -200,9 +200,17 @@ def why_wrapped(tensor: Tensor) -> str:
     if _guarded(_functorch.is_functorch_wrapped_tensor, tensor, False):
         return "a wrapper of torch.func"
     cls = type(tensor)
-    if defines(cls, "__torch_dispatch__"):
+    if cls not in _PLAIN and defines(cls, "__torch_dispatch__"):
         return f"a {class_name(cls)}, which wraps other tensors"
     return ""
+
+
+def answers_itself(tensor: Tensor) -> str:
+    """What kind of tensor answers for its attributes itself, so that none can be believed; ""."""
+    cls = type(tensor)
+    if cls in _PLAIN or not defines(cls, "__getattribute__"):
+        return ""
+    return f"a {class_name(cls)}, whose class answers for its attributes itself"
 
 
 def is_plain(tensor: Tensor) -> bool:

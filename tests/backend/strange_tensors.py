@@ -82,6 +82,15 @@ def _left_over(transform: Callable[..., Callable[[Tensor], object]]) -> Tensor:
     return kept[0]
 
 
+NAMES = (
+    *("sparse_coo", "hybrid", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc"),
+    *("nested", "jagged", "quantized", "per_channel", "mkldnn"),
+    *("complex", "conjugate", "negative", "float8", "complex32", "bits"),
+    *("expanded", "meta", "scalar", "nothing"),
+    *("vmapped", "tracked", "functional", "two", "liar", "refuser", "inference", "fake"),
+)
+
+
 def strange_tensors() -> dict[str, Tensor]:
     """One of each kind, by name."""
     eye = torch.eye(4)

@@ -283,8 +283,9 @@ def test_killed_at_any_moment_the_destination_is_whole(tmp_path):
                     export(states[turn % 2], path)
                 finally:
                     os._exit(0)
-            time.sleep(random.random() * 1.5 * whole)
-            os.kill(child, signal.SIGKILL)
+            if turn % 10 != 9:  # every tenth may end, however busy the machine is
+                time.sleep(random.random() * 1.5 * whole)
+                os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             import hashlib
             with open(path, "rb") as file:

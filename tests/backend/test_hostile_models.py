@@ -21,13 +21,14 @@ from torch import nn
 
 from inspector_app import cli
 from inspector_app.backend.session import Session
+from inspector_app.backend.tensors import is_plain
 from inspector_app.backend.walking import instance_dict
 from inspector_app.protocol import framing
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import InspectorError, TargetError
 from inspector_app.protocol.schemes import parse_scheme
 from inspector_app.protocol.table import Flag
-from tests.backend import hostile_models
+from tests.backend import hostile_models, strange_tensors
 from tests.backend.hostile_models import NAMES
 
 FILE = hostile_models.__file__
@@ -97,14 +98,14 @@ def registered(session: Session) -> list[torch.Tensor]:
     """Registered tensors with memory of torch's own."""
     table = session.tree.table
     found = np.flatnonzero((table.flags & (Flag.IN_PARAMETERS | Flag.MOVED)) != 0).tolist()
-    plain = [session.tree.objects[row] for row in found]
-    return [t for t in plain if type(t) in (torch.Tensor, nn.Parameter) and not t.is_meta]
+    tensors = [session.tree.objects[row] for row in found]
+    return [t for t in tensors if is_plain(t) and not t.is_meta]
 
 
 def exactly(session: Session) -> list[Any]:
     """All that an edit may change."""
     return [
-        (id(t), t.requires_grad, t.detach().contiguous().view(-1).view(torch.uint8).tolist())
+        (id(t), t.requires_grad, t.detach().reshape(-1).contiguous().view(torch.uint8).tolist())
         for t in registered(session)
     ]
 
@@ -237,6 +238,32 @@ def test_a_forward_that_exits_is_told(session: Session) -> None:
     fields = [m.InputField(name="input", shape=(1, 2))]
     told = attempt(lambda: session.run(fields))
     assert told == "The model raised SystemExit: forward in Failing."
+
+
+# -- tensors of every kind -------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", strange_tensors.NAMES)
+def test_a_strange_tensor_is_in_nobodys_way(name: str, session: Session, tmp_path: Path) -> None:
+    session.open(f"{strange_tensors.__file__}:build_model", arguments={"name": name})
+    before = exactly(session)
+    assert session.freeze(EVERYTHING).history
+    session.undo()
+    assert exactly(session) == before
+    assert session.initialize(EVERYTHING, parse_scheme("normal_")).history
+    assert exactly(session) != before
+    session.undo()
+    assert exactly(session) == before
+    attempt(lambda: session.initialize(EVERYTHING, parse_scheme("reset_parameters")))
+    attempt(session.undo)
+    assert exactly(session) == before
+    told = attempt(lambda: session.run([m.InputField(name="input", shape=(1, 2))]))
+    assert told.forwards == 1 if not isinstance(told, str) else name == "meta"
+    assert exactly(session) == before
+    out = tmp_path / "out.safetensors"
+    told = attempt(lambda: session.export(str(out)))
+    assert out.exists() != isinstance(told, str)
 
 
 # -- factories -------------------------------------------------------------------------------------

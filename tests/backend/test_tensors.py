@@ -10,6 +10,7 @@ from inspector_app.backend.tensors import share_a_byte, why_wrapped, without_sub
 from inspector_app.backend.tree import build_tree, totals
 from inspector_app.protocol.table import Flag
 from tests.backend.strange_tensors import (
+    NAMES,
     Liar,
     distributed_tensor,
     holding,
@@ -114,7 +115,7 @@ UNUSUAL = {name for name in STRANGE if name.startswith("sparse")} | {
 
 def test_tensors_of_every_kind() -> None:
     strange = strange_tensors()
-    assert strange.keys() == STRANGE.keys()
+    assert strange.keys() == STRANGE.keys() == set(NAMES)
     tree = build_tree(holding(strange))
     at, table = rows(tree), tree.table
     for name, (shape, size) in STRANGE.items():

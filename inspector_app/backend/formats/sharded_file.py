@@ -84,7 +84,7 @@ def _beside(index: Path, names: set[str]) -> dict[str, Path]:
                 "read from the folder of their index."
             )
     found = {name: index.parent / name for name in sorted(names)}
-    missing = [name for name, path in found.items() if not path.is_file()]
+    missing = [name for name, path in found.items() if not os.path.isfile(path)]  # never raises
     if missing:
         raise TargetError(
             f"{index.parent} lacks {_some(missing)} of the {len(names):,} files that {index.name} "

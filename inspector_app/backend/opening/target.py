@@ -79,13 +79,21 @@ def _split(target: str) -> tuple[str, str | None]:
     return target, None
 
 
+def _exists(path: Path) -> bool:
+    """Whether there is something at a path; raises TargetError where that cannot be told."""
+    try:
+        return path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise TargetError(f"{str(path)[:200]} cannot be read: {error.strerror}.") from None
+
+
 def open_checkpoint(path: str | os.PathLike[str], check: Check = unchecked) -> Checkpoint:
     """The checkpoint at a path, by its content, or the one in a folder; raises TargetError.
 
     Close it after use.  ``check`` is called now and then, and may raise to end the work.
     """
     found = Path(path).expanduser()
-    if not found.exists():
+    if not _exists(found):
         raise _missing(str(path), str(path), found)
     if found.is_dir():
         return checkpoint_of_folder(found, str(path), check)
@@ -166,7 +174,7 @@ def open_target(
     whole = Path(target).expanduser()
     head, factory_name = _split(target)
     # A file whose own name has a colon is that file.
-    path = whole if whole.exists() else Path(head).expanduser()
+    path = whole if _exists(whole) else Path(head).expanduser()
     if path is whole:
         head, factory_name = target, None
     is_package = factory_name is not None and re.fullmatch(_DOTTED, head) is not None
@@ -181,7 +189,7 @@ def open_target(
         return _open_factory(
             target, path.resolve(), "", factory_name, given, device, seed, user_path
         )
-    if path.exists() and not path.is_dir():
+    if _exists(path) and not path.is_dir():
         if factory_name is not None:
             raise TargetError(f"{path} is no Python file, so it has no factory '{factory_name}'.")
         _refuse_arguments(given, path.name)
