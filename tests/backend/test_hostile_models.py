@@ -29,6 +29,7 @@ from inspector_app.protocol.errors import InspectorError, TargetError
 from inspector_app.protocol.schemes import parse_scheme
 from inspector_app.protocol.table import Flag
 from tests.backend import hostile_models, strange_tensors
+from tests.backend.edit_models import raw
 from tests.backend.hostile_models import NAMES
 
 FILE = hostile_models.__file__
@@ -104,10 +105,7 @@ def registered(session: Session) -> list[torch.Tensor]:
 
 def exactly(session: Session) -> list[Any]:
     """All that an edit may change."""
-    return [
-        (id(t), t.requires_grad, t.detach().reshape(-1).contiguous().view(torch.uint8).tolist())
-        for t in registered(session)
-    ]
+    return [(id(t), t.requires_grad, raw(t)) for t in registered(session)]
 
 
 # -- trees -----------------------------------------------------------------------------------------
