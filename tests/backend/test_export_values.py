@@ -21,7 +21,7 @@ from inspector_app.backend.hashing import PIECE
 from inspector_app.backend.states import StateDict, tensor_blocks
 from inspector_app.backend.verifying import verify
 from inspector_app.protocol.messages import ExportOptions, JournalEntry
-from tests.backend.exports import Tied, bits, tensors
+from tests.backend.exports import Tied, bits, run_python, tensors
 
 
 @given(st.dictionaries(st.text('abc.é"\\\n/', max_size=6), tensors(), max_size=5), st.booleans())
@@ -223,3 +223,27 @@ def test_many_small_tensors(tmp_path):
         path = str(tmp_path / form)
         export(StateDict(values), path, ExportOptions(format=form))
         assert verify(path, against=StateDict(values)).ok
+
+
+@pytest.mark.parametrize("form", ["safetensors", "torch"])
+@pytest.mark.parametrize("options", ["", ", dtype='float64'", ", from_disk=True"])
+def test_memory_stays_small_however_large_a_tensor_is(tmp_path, form, options):
+    """A turned tensor of 200 MB, in a process of its own: its copy would show in the peak."""
+    result = run_python(
+        f"""
+        import re, torch
+        from inspector_app.backend.exporting import export
+        from inspector_app.backend.states import StateDict
+        from inspector_app.protocol.messages import ExportOptions
+        def peak():
+            with open("/proc/self/status") as file:
+                return int(re.search(r"VmHWM:\\s+(\\d+)", file.read())[1])
+        options = ExportOptions(format={form!r}{options})
+        export(StateDict({{"w": torch.ones(3, 3).t()}}), {str(tmp_path / "small")!r}, options)
+        tensor = torch.ones(5000, 10000).t()
+        before = peak()
+        export(StateDict({{"w": tensor}}), {str(tmp_path / "x")!r}, options)
+        print(peak() - before)
+        """
+    )
+    assert int(result.stdout) < 64_000, result.stderr

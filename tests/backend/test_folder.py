@@ -72,3 +72,8 @@ def test_beside_a_config_the_weights_have_a_name(tmp_path):
         open_checkpoint(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     assert open_checkpoint(tmp_path).names() == ["a"]
+
+
+def test_a_config_opened_itself_leads_to_its_folder(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    assert f"open its folder, {tmp_path}." in sentence(tmp_path / "config.json")
