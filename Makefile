@@ -19,7 +19,7 @@ SCREENSHOT ?= model-inspector.png
 
 run:
 	@.ci/setup run
-ifneq ($(filter summary export verify --help --version,$(firstword $(ARGS))),)
+ifneq ($(filter summary export verify state script factories --help --version,$(firstword $(ARGS))),)
 	@.venv/bin/inspector-app $(ARGS)
 else
 	@if .ci/setup screen; then \

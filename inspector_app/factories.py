@@ -116,16 +116,16 @@ def source_file(target: str) -> Path:
     head, colon, tail = target.rpartition(":")
     for text in (target, head) if colon and _TARGET.fullmatch(tail) else (target,):
         path = Path(text).expanduser()
-        if path.suffix == ".py" and path.exists():
+        if path.suffix == ".py" and os.path.exists(path):  # which never raises
             return path
     name = head if colon and _TARGET.fullmatch(tail) else target
     if not name.endswith(".py") and _TARGET.fullmatch(name):
         return _module_file(name)
     path = Path(name).expanduser()
-    if path.exists():
+    if os.path.exists(path):
         what = "a folder" if path.is_dir() else "no Python file (.py)"
         raise TargetError(f"{path} is {what}, so it has no factories.")
-    raise TargetError(f"There is no file '{name}'.")
+    raise TargetError(f"There is no file '{name[:200]}'.")
 
 
 def _parsed(path: Path) -> ast.Module:

@@ -209,6 +209,7 @@ def test_what_cannot_be_parsed_is_told(write, text, words):
 
 def test_what_is_no_file_is_told(write, tmp_path, monkeypatch):
     assert "There is no file" in sentence(tmp_path / "none.py")
+    assert "There is no file" in sentence("x" * 5000 + ".py")
     assert "There is no module 'no_such_package'" in sentence("no_such_package.net")
     assert "'os' is no package" in sentence("os.path.inner")
     assert "There is no module 'torch.nn.none'" in sentence("torch.nn.none.inner")

@@ -110,8 +110,8 @@ QLabel[tone="warning"] { color: $warning; }
 QLabel[tone="danger"] { color: $danger; }
 
 QTreeView, QListView, QTableView, QPlainTextEdit { border: 0; }
-QListView#completions { background: $base; border: 1px solid $border; padding: 4px; }
-QListView#completions::item { padding: 3px 6px; border-radius: 4px; }
+QListView#completions { background: $base; border: 1px solid $border; padding: 4px; outline: 0; }
+QListView#completions::item { padding: 3px 6px; border: 0; border-radius: 4px; }
 QListView#completions::item:selected { background: $selection; color: $text; }
 QTreeView { show-decoration-selected: 1; }
 """)

@@ -99,7 +99,8 @@ class RowPainter:
         shown = _elided(text, right - left, look.italic)
         if look.spans:
             self._spans(rect, left, text, shown, look)
-        muted = look.frozen or look.dim
+        # What was found is to be read on its ground, also where it is frozen.
+        muted = (look.frozen or look.dim) and not look.spans
         self._text(left, rect, shown, theme.muted if muted else theme.text, look.italic)
 
     def _marks(self, rect: QRect, left: int, right: int, look: RowLook) -> int:
@@ -136,7 +137,8 @@ class RowPainter:
         """Any other cell."""
         left = rect.left() + GAP
         room = rect.width() - GAP - (GRID if at_right else GAP)
-        shown = _elided(one_line(text), room, False)
+        # Of several values the first is to be read; of a name its beginning and its end.
+        shown = _elided(one_line(text), room, False, at_end=", " in text)
         if at_right:
             left += max(0, room - _width(shown, False))
         self._text(left, rect, shown, self._theme.muted if muted else self._theme.text, False)
@@ -150,7 +152,7 @@ class RowPainter:
 
 def found_ground(theme: Theme) -> QColor:
     """Ground of what a filter found: the accent, light enough that text stays readable on it."""
-    return mix(theme.accent, theme.base, 0.45 if theme.dark else 0.28)
+    return mix(theme.accent, theme.base, 0.38 if theme.dark else 0.3)
 
 
 def shown_spans(text: str, shown: str, spans: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
@@ -215,9 +217,10 @@ def _guide_pen(theme: Theme) -> QPen:
 
 
 @lru_cache(maxsize=4096)
-def _elided(text: str, width: int, italic: bool) -> str:
-    """A text without its middle where it is too wide."""
-    return _metrics(italic).elidedText(text, Qt.TextElideMode.ElideMiddle, width)
+def _elided(text: str, width: int, italic: bool, at_end: bool = False) -> str:
+    """A text without its middle, or its end, where it is too wide."""
+    mode = Qt.TextElideMode.ElideRight if at_end else Qt.TextElideMode.ElideMiddle
+    return _metrics(italic).elidedText(text, mode, width)
 
 
 @lru_cache(maxsize=4096)

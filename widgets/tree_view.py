@@ -1,7 +1,7 @@
 """A tree of very many rows with freeze boxes, badges and marks, fed by any item model.
 
 It reads nothing but the texts of cells and the roles of :class:`TreeRole`; the first column is the
-name.  A row is painted in one go: Qt asks a model about each cell, this asks about each row.
+name.
 """
 
 from __future__ import annotations
@@ -17,40 +17,32 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
-    QRect,
     Qt,
     Signal,
 )
 from PySide6.QtGui import (
     QContextMenuEvent,
-    QCursor,
     QGuiApplication,
     QKeyEvent,
     QMouseEvent,
-    QPainter,
-    QPaintEvent,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QStyle,
-    QStyleOptionViewItem,
-    QTreeView,
     QWidget,
 )
 
-from widgets.theme import current_theme
+from widgets.painted_tree import PaintedTree, look_of, model_of, row_id_of
 from widgets.tree_delegate import RowDelegate
-from widgets.tree_header import TreeHeader
-from widgets.tree_painter import INDENT, ROW, RowPainter, freeze_box
-from widgets.tree_row import PLAIN, RowLook, TreeRole
+from widgets.tree_painter import INDENT, freeze_box
+from widgets.tree_row import RowLook, TreeRole
 
 __all__ = ["LazyTreeView", "RowLook", "TreeRole"]
 
-_CURRENT_BAR = 3  # pixels
+
 _NO_TEXT_KEYS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
 
 
-class LazyTreeView(QTreeView):
+class LazyTreeView(PaintedTree):
     """The tree itself.
 
     A model may offer ``index_of(row_id) -> QModelIndex``; without it, :meth:`select_row` searches
@@ -78,19 +70,11 @@ class LazyTreeView(QTreeView):
         super().__init__(parent)
         self._selected: list[int] | None = None  # ids, None until they are asked for
         self._typing = QElapsedTimer()  # since the last letter of a name that is looked for
-        self._hovered = QModelIndex()
-        self._cells: list[tuple[int, int, int, bool]] = []  # of other columns: see _measure
-        self._name_cell = (0, 0)
-        self.setHeader(TreeHeader(self))
-        self.setUniformRowHeights(True)
-        self.setAlternatingRowColors(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setIndentation(INDENT)
-        self.setMouseTracking(True)
         self.setExpandsOnDoubleClick(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setSortingEnabled(True)
@@ -98,22 +82,15 @@ class LazyTreeView(QTreeView):
         self.setItemDelegate(self._delegate)
         self.activated.connect(self._activate)
 
-    @property
-    def tree_header(self) -> TreeHeader:
-        """The header, of its own kind."""
-        header = self.header()
-        assert isinstance(header, TreeHeader)
-        return header
-
     # -- rows ----------------------------------------------------------------------------------
 
     def selected_rows(self) -> list[int]:
         """Ids of the selected rows; read once per selection, since thousands may be selected."""
-        if _model_of(self) is None:
+        if model_of(self) is None:
             return []
         if self._selected is None:
             indexes = self.selectionModel().selectedRows(0)
-            self._selected = [row for index in indexes if (row := _row_id(index)) >= 0]
+            self._selected = [row for index in indexes if (row := row_id_of(index)) >= 0]
         return list(self._selected)
 
     def reset(self) -> None:
@@ -123,7 +100,7 @@ class LazyTreeView(QTreeView):
 
     def current_row(self) -> int:
         """Id of the current row, -1 where there is none."""
-        return _row_id(self.currentIndex())
+        return row_id_of(self.currentIndex())
 
     def select_row(self, row_id: int) -> bool:
         """Select one row, expand its parents and scroll to it; False where it is not shown."""
@@ -137,14 +114,14 @@ class LazyTreeView(QTreeView):
         return True
 
     def _index_of(self, row_id: int) -> QModelIndex:
-        model = _model_of(self)
+        model = model_of(self)
         if model is None:
             return QModelIndex()
         find = getattr(model, "index_of", None)
         if find is not None:
             found: QModelIndex = find(row_id)
             return found
-        return next((index for index in _walk(model) if _row_id(index) == row_id), QModelIndex())
+        return next((index for index in _walk(model) if row_id_of(index) == row_id), QModelIndex())
 
     # -- signals -------------------------------------------------------------------------------
 
@@ -155,7 +132,7 @@ class LazyTreeView(QTreeView):
     ) -> None:
         """Tell which row is current."""
         super().currentChanged(current, previous)
-        self.current_row_changed.emit(_row_id(current))
+        self.current_row_changed.emit(row_id_of(current))
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
         """Tell which rows are selected."""
@@ -164,7 +141,7 @@ class LazyTreeView(QTreeView):
         self.selection_rows_changed.emit(self.selected_rows())
 
     def _activate(self, index: QModelIndex) -> None:
-        row = _row_id(index)
+        row = row_id_of(index)
         if row >= 0:
             self.row_activated.emit(row)
 
@@ -175,12 +152,12 @@ class LazyTreeView(QTreeView):
 
         Where the row is one of several selected, the wish is for all of them.
         """
-        state = _look(index).freeze
+        state = look_of(index).freeze
         if state is None:
             return
         wish = state != Qt.CheckState.Checked
         rows = self.selected_rows()
-        row = _row_id(index)
+        row = row_id_of(index)
         if len(rows) > 1 and row in rows:
             self.freeze_rows_toggled.emit(rows, wish)
         else:
@@ -191,7 +168,8 @@ class LazyTreeView(QTreeView):
         index = self.indexAt(place)
         if not index.isValid() or index.column() != 0:
             return QModelIndex()
-        hit = freeze_box(self.visualRect(index)).contains(place) and _look(index).freeze is not None
+        has_box = look_of(index).freeze is not None
+        hit = has_box and freeze_box(self.visualRect(index)).contains(place)
         return index if hit else QModelIndex()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -306,104 +284,6 @@ class LazyTreeView(QTreeView):
         place.setX(min(max(place.x(), room.left()), room.right()))
         place.setY(min(max(place.y(), room.top()), room.bottom()))
         return self.viewport().mapToGlobal(place)
-
-    # -- painting ------------------------------------------------------------------------------
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint the rows, all with the measures of this moment."""
-        self._measure()
-        super().paintEvent(event)
-
-    def _measure(self) -> None:
-        """Where columns stand now: (column, left, width, whether it stands at the right)."""
-        header = self.tree_header
-        model = _model_of(self)
-        self._cells = []
-        if model is None:
-            return
-        room = self.viewport().rect()
-        for column in header.visible_sections:
-            left, width = header.sectionViewportPosition(column), header.sectionSize(column)
-            if column == 0:
-                self._name_cell = (left, width)
-            elif left + width > room.left() and left < room.right():
-                align = model.headerData(
-                    column, Qt.Orientation.Horizontal, Qt.ItemDataRole.TextAlignmentRole
-                )
-                at_right = bool(align and Qt.AlignmentFlag(align) & Qt.AlignmentFlag.AlignRight)
-                self._cells.append((column, left, width, at_right))
-        place = self.viewport().mapFromGlobal(QCursor.pos())
-        under = self.viewport().underMouse() and room.contains(place)
-        self._hovered = self.indexAt(place).siblingAtColumn(0) if under else QModelIndex()
-
-    def drawRow(
-        self,
-        painter: QPainter,
-        options: QStyleOptionViewItem,
-        index: QModelIndex | QPersistentModelIndex,
-    ) -> None:
-        """A whole row: ground, branches, name, and all other cells in sight."""
-        theme = current_theme()
-        rect, state = options.rect, options.state
-        here = QModelIndex(index)  # type: ignore[arg-type]  # it takes both
-        row = RowPainter(painter, theme, self.devicePixelRatioF())
-        if self.selectionModel().isSelected(here):
-            painter.fillRect(rect, theme.selection)
-        elif here == self._hovered:
-            painter.fillRect(rect, theme.hover)
-        elif (rect.top() + self.verticalOffset()) // ROW % 2:
-            painter.fillRect(rect, theme.alternate)
-        look = here.data(TreeRole.LOOK) or PLAIN
-        left, width = self._name_cell
-        if left + width > 0:
-            indent = self.visualRect(here).left() - left
-            is_open = bool(state & QStyle.StateFlag.State_Open)
-            has_rows = bool(state & QStyle.StateFlag.State_Children)
-            painter.save()
-            painter.setClipRect(QRect(left, rect.top(), width, rect.height()))
-            row.branches(
-                QRect(left, rect.top(), indent, rect.height()), is_open if has_rows else None
-            )
-            name = QRect(left + indent, rect.top(), width - indent, rect.height())
-            row.name(name, str(here.data() or ""), look)
-            painter.restore()
-        muted = look.frozen or look.dim
-        for column, left, width, at_right in self._cells:
-            text = here.siblingAtColumn(column).data()
-            if text:
-                row.fact(QRect(left, rect.top(), width, rect.height()), str(text), muted, at_right)
-        if here.row() == self.currentIndex().row() and self.hasFocus():
-            self._mark_current(painter, rect, here)
-
-    def _mark_current(self, painter: QPainter, rect: QRect, index: QModelIndex) -> None:
-        """A bar at the left edge of the row that the keys act on."""
-        if _row_id(index) == self.current_row():
-            painter.fillRect(0, rect.top(), _CURRENT_BAR, rect.height(), current_theme().accent)
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Take the colours of another theme."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
-            self.viewport().update()
-
-
-def _look(index: QModelIndex) -> RowLook:
-    look = index.siblingAtColumn(0).data(TreeRole.LOOK)
-    return look if isinstance(look, RowLook) else PLAIN
-
-
-def _row_id(index: QModelIndex | QPersistentModelIndex) -> int:
-    if not index.isValid():
-        return -1
-    if index.column():
-        index = index.sibling(index.row(), 0)
-    row = index.data(TreeRole.ROW_ID)
-    return -1 if row is None else int(row)
-
-
-def _model_of(view: QTreeView) -> QAbstractItemModel | None:
-    """The model of a view; Qt's type hints leave out that there may be none yet."""
-    return view.model()
 
 
 def _walk(model: QAbstractItemModel) -> Iterator[QModelIndex]:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector_app.backend.formats.values import Entry, PlainValue
-from inspector_app.backend.ranges import tied
+from inspector_app.backend.quantization import QUANTIZED_DTYPES
+from inspector_app.backend.ranges import Places, tied
 from inspector_app.backend.tree import Tree
 from inspector_app.protocol.table import (
     Flag,
@@ -28,6 +29,7 @@ from inspector_app.protocol.table import (
 
 _DEPTH = 32  # levels a key is taken apart to; the rest stays one name
 _CLASSES = ("Checkpoint", "Group")  # of rows that are no tensors
+_QUANTIZED = frozenset(str(dtype).removeprefix("torch.") for dtype in QUANTIZED_DTYPES)
 
 
 def _natural(name: str) -> tuple[bool, int, str]:
@@ -138,6 +140,10 @@ def checkpoint_tree(
     size = column([entry.stored for entry in found], 0, np.int64)
     ids = np.arange(count, dtype=np.int32)
     holding = np.flatnonzero(size > 0)
+    places = Places(space[holding], begin[holding], size[holding])
+    # By their ranges alone: whether elements of two interleaved tensors meet is not looked at.
+    flags[holding[places.overlapping(lambda *_: True)]] |= np.uint32(Flag.OVERLAPS)
+    flags[tensors[[entry.dtype in _QUANTIZED for entry in found]]] |= np.uint32(Flag.QUANTIZED)
     name_bytes, name_offsets = rows.packed()
     table = RowTable(
         ids=ids,
@@ -151,7 +157,7 @@ def checkpoint_tree(
         device_index=column(where, -1, np.int16),
         count=column([entry.count for entry in found], 0, np.int64),
         bytes=size,
-        tie=tied(holding, space, begin, size, ids),
+        tie=tied(places, holding, ids),
         name_bytes=name_bytes,
         name_offsets=name_offsets,
         classes=list(classes),

@@ -23,7 +23,7 @@ from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.laying import Laying, Load, described
 from inspector_app.backend.loading_code import loading_code_note, old_names
 from inspector_app.backend.matching import Matches, match
-from inspector_app.backend.notes import noted_ties
+from inspector_app.backend.notes import noted_aliases
 from inspector_app.backend.snapshots import bits
 from inspector_app.backend.state_slots import Slot
 from inspector_app.backend.statistics import chunks
@@ -100,14 +100,8 @@ class _Comparison:
         """Name in the file for each key of the model."""
         checkpoint = self._checkpoint
         names = checkpoint.names()
-        known = set(names)
-        # A file of ours holds a tied tensor once, and notes its other names.
-        alias = {
-            other: group[0]
-            for group in noted_ties(checkpoint.metadata)
-            for other in group[1:]
-            if group[0] in known and other not in known
-        }
+        # A file may hold a tied tensor once, and note its other names.
+        alias = noted_aliases(checkpoint.metadata, names)
         shapes = {
             slot.key: tuple(slot.value.shape)
             for slot in self._slots

@@ -12,6 +12,7 @@ import hashlib
 import numpy as np
 import torch
 
+from inspector_app.backend.tensors import why_wrapped, without_subclass
 from inspector_app.backend.tree import Tree
 from inspector_app.protocol.table import Flag, RowTable
 
@@ -37,8 +38,10 @@ def structure_mark(table: RowTable) -> hashlib.blake2b:
 
 def _sampled_bytes(tensor: torch.Tensor) -> bytes:
     """Some bytes of a dense tensor, first and last; empty where they cannot be had."""
+    if why_wrapped(tensor):
+        return b""  # asking it would run a person's code
     try:
-        flat = tensor.detach().reshape(-1)
+        flat = without_subclass(tensor).reshape(-1)
         elements = max(1, SAMPLED_BYTES // max(1, tensor.element_size()))
         ends = torch.cat([flat[:elements], flat[-elements:]]).cpu()
         return ends.resolve_conj().resolve_neg().view(torch.uint8).numpy().tobytes()

@@ -8,8 +8,9 @@ parameter loses its gradient, and all parameters on one piece of memory are set 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,12 @@ from inspector_app.backend.tree import Tree
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.messages import Planned, Refusal
 from inspector_app.protocol.table import Flag, Int32, Role
+
+# A subclass may answer for its attributes itself: torch's own class is asked.
+_BASE: Any = torch._C.TensorBase
+_is_leaf: Callable[[Tensor], bool] = _BASE.is_leaf.__get__
+_requires_grad: Callable[[Tensor], bool] = _BASE.requires_grad.__get__
+_gradient: Callable[[Tensor], Tensor | None] = _BASE.grad.__get__
 
 
 @dataclass(frozen=True)
@@ -47,10 +54,10 @@ def _blocked(
     """Which of the tensors that would change cannot, by reason."""
     exchanged = parallel.wrapped(tree, waiting=frozen)[candidates]
     if frozen:
-        leaves = _booleans([tensor.is_leaf for tensor in tensors])
+        leaves = _booleans(list(map(_is_leaf, tensors)))
         reason = "computed from other tensors (not a leaf): its gradient cannot be stopped"
         return {reason: changes & ~leaves, parallel.WAITS: changes & leaves & exchanged}
-    inference = _booleans([tensor.is_inference() for tensor in tensors])
+    inference = _booleans(list(map(_BASE.is_inference, tensors)))
     reason = "made in inference mode: cannot require a gradient"
     return {
         reason: changes & inference,
@@ -77,7 +84,7 @@ def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
     candidates = rows[able[rows]]
     tensors = [tree.objects[row] for row in candidates.tolist()]
     with torch._C.DisableTorchFunctionSubclass():
-        trains = _booleans([tensor.requires_grad for tensor in tensors])
+        trains = _booleans(list(map(_requires_grad, tensors)))
         wanted = trains if frozen else ~trains
         why_not = _blocked(tree, candidates, tensors, wanted, frozen)
         blocked = np.logical_or.reduce(list(why_not.values()))
@@ -87,7 +94,7 @@ def _choose(tree: Tree, positions: Int32, *, frozen: bool) -> _Choice:
             if blocked.any():
                 leaves = [t for t, bad in zip(tensors, blocked.tolist(), strict=True) if not bad]
             changes = ~blocked
-            changes[changes] = _booleans([tensor.grad is not None for tensor in leaves])
+            changes[changes] = _booleans([_gradient(tensor) is not None for tensor in leaves])
             stale = int(changes.sum())
             changes |= trains & ~blocked
         else:
@@ -149,7 +156,7 @@ def _set(tensors: Sequence[Tensor], value: bool) -> None:
                     tensor.requires_grad = value
         except BaseException as error:
             for tensor in tensors:
-                if tensor.requires_grad == value:
+                if _requires_grad(tensor) == value:
                     tensor.requires_grad = not value
             if not isinstance(error, Exception):
                 raise
@@ -192,12 +199,15 @@ class FreezeEdit:
         ``stale`` False says that no tensor has a gradient, so that none is looked for.
         """
         with torch._C.DisableTorchFunctionSubclass():
-            flipped = [t for t in self._tensors if t.requires_grad == self._frozen]
+            flipped = [t for t in self._tensors if _requires_grad(t) == self._frozen]
         _set(flipped, not self._frozen)
         self._flipped = flipped
         if self._frozen and stale:
             with torch._C.DisableTorchFunctionSubclass():
-                self._gradients = [(t, t.grad) for t in self._tensors if t.grad is not None]
+                gradients = [(tensor, _gradient(tensor)) for tensor in self._tensors]
+                self._gradients = [
+                    (t, gradient) for t, gradient in gradients if gradient is not None
+                ]
                 for tensor, _ in self._gradients:
                     tensor.grad = None
 

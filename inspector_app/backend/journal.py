@@ -28,7 +28,7 @@ class Edit(Protocol):
 
     @property
     def recipe(self) -> Recipe | None:
-        """What it did, for a script; None where it cannot be said."""
+        """What it did, for a script; None where a script cannot do it."""
 
     def undo(self) -> None:
         """Take it back, wholly or not at all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from inspector_app.backend.module_flags import in_train_mode
+from inspector_app.backend.module_flags import in_train_mode, is_half_constructed
 from inspector_app.backend.tensors import layout_of
 from inspector_app.backend.tree import Tree
 from inspector_app.protocol.sums import SubtreeSums
@@ -27,6 +27,7 @@ _REGISTERED = int(Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED)
 _TENSOR, _CAN_TRAIN = int(Flag.TENSOR), int(Flag.CAN_TRAIN)
 _REQUIRES_GRAD, _TRAINING = int(Flag.REQUIRES_GRAD), int(Flag.TRAINING)
 _PERSISTENT, _SAVED, _UNUSUAL = int(Flag.PERSISTENT), int(Flag.SAVED), int(Flag.UNUSUAL)
+_PARAMETRIZED = int(Flag.PARAMETRIZED)
 _REPEATED, _REFERENCE = int(Flag.REPEATED), int(Flag.REFERENCE)
 
 
@@ -48,9 +49,9 @@ class Marks:
     def of(self, position: int) -> list[str]:
         """All words that hold for one row, in a fixed order.
 
-        "frozen", "partly frozen", "tied", "eval", "initial", "lazy", "hooks", "parametrized",
-        "quantized", "overlaps", and the layout of a tensor that is not laid out in strides
-        ("sparse csr", "nested").
+        "frozen", "partly frozen", "tied", "eval", "not initialised" (no ``super().__init__()``),
+        "initial", "lazy", "hooks", "parametrized", "quantized", "overlaps", and the layout of a
+        tensor that is not laid out in strides ("sparse csr", "nested").
         """
         flags = self._flags[position]
         if flags & _TENSOR:
@@ -59,8 +60,11 @@ class Marks:
                 words.append("tied")
         elif self.is_module(position):
             words = self._frozen(position)
-            if self.in_train_mode(position) is False:
+            mode = self.in_train_mode(position)
+            if mode is False:
                 words.append("eval")
+            if mode is None and is_half_constructed(self._tree.objects[position]):
+                words.append("not initialised")
         else:
             return []
         if flags & _ANY_WORD:
@@ -84,8 +88,8 @@ class Marks:
     def told(self, position: int) -> list[str]:
         """The same for a person's eye: without what goes without saying, with what explains it.
 
-        "eval" stands where it begins, a tie names its first row, and what is not registered, saved
-        or expanded says so.
+        "eval" stands where it begins, a tie names its first row, and what is computed from others,
+        or not registered, saved or expanded, says so.
         """
         table = self._tree.table
         flags = self._flags[position]
@@ -99,7 +103,10 @@ class Marks:
             if role == Role.TENSOR and not flags & _SAVED:
                 words.append("beside the state dict")
             elif role != Role.TENSOR and not flags & _REGISTERED:
-                words.append("not registered")
+                if flags & _PARAMETRIZED:
+                    words[words.index("parametrized")] = "computed"
+                else:
+                    words.append("not registered")
             elif role == Role.BUFFER and not flags & _PERSISTENT:
                 words.append("not saved")
             tie = self._ties[position]

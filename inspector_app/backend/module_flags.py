@@ -12,8 +12,10 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from inspector_app.backend.computed import computed_by, is_made_by_parametrize
 from inspector_app.backend.hooks import hooks_of
+from inspector_app.backend.kinds import is_of_torch
 from inspector_app.backend.modules import training_flag
 from inspector_app.backend.quantization import packs
+from inspector_app.backend.walking import instance_dict
 from inspector_app.protocol.table import Flag
 
 #: All that :func:`module_flags` may tell.
@@ -31,6 +33,12 @@ def in_train_mode(module: nn.Module) -> bool | None:
     except (AttributeError, RuntimeError):  # of a scripted module that has none
         return None
     return bool(flag) if type(flag) in (bool, int) else None
+
+
+def is_half_constructed(module: nn.Module) -> bool:
+    """Whether ``super().__init__()`` was never called, so that nothing can be registered on it."""
+    own = instance_dict(module)
+    return not is_of_torch(type(module)) and "_modules" not in own and "_parameters" not in own
 
 
 def module_flags(module: nn.Module) -> int:

@@ -36,7 +36,7 @@ _TRACED = "traced: does in every mode what it did when it was traced"
 _COMPILED = "scripted, so held only where their own code asks for the mode"
 
 
-def keeps_statistics(module: object) -> bool:
+def keeps_statistics(module: Any) -> bool:
     """Whether a module moves statistics in train mode: torch's own, or named like theirs.
 
     The estimates of a spectral norm are such statistics, too.

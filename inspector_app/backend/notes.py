@@ -9,7 +9,7 @@ import msgspec
 
 OURS = "model_inspector."
 PAYLOAD = f"{OURS}payload"  # hash of all that the file says and holds
-PAYLOAD_PREFIX = "sha256-pieces:"  # see hashing.PayloadHash
+PAYLOAD_PREFIX = "sha256-of-sums:"  # see hashing.PayloadHash
 NOTES_MEMBER = "model_inspector.json"  # of an archive of torch.save: the metadata, as JSON
 COMMENT = f"{PAYLOAD}=sha256:"  # of such an archive, then the sha256 of all bytes before
 INDEX_PREFIX = "sha256:"  # of the payload of an index, see exporting.sharding

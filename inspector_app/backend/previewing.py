@@ -30,8 +30,10 @@ from inspector_app.protocol.messages import BeforeAfter, Previewed, Scheme
 from inspector_app.protocol.schemes import check_scheme
 from inspector_app.protocol.table import Int32
 
-ELEMENTS = 1 << 24  # of all tensors tried together: a third of a second, all in all
+ELEMENTS = 1 << 23  # of all tensors tried together: a third of a second on one core
 LARGEST = 1 << 27  # elements of the first one, which is tried beyond that as well
+_COSTLY = "orthogonal_"  # a QR decomposition, which nothing can interrupt
+_COSTLIER = 8  # times, roughly
 COPIED = 256 * 10**6  # bytes of modules that are copied for their reset_parameters
 COPIED_ROWS = 5_000  # of the tree: more take seconds to copy
 
@@ -45,9 +47,10 @@ class Trial:
     after: Tensor
 
 
-def _first(sizes: list[int], limit: int) -> int:
+def _first(sizes: list[int], limit: int, costly: bool = False) -> int:
     """How many tensors of ``sizes`` elements are tried: one at least, and no more than fit."""
-    within = sum(total <= ELEMENTS for total in itertools.accumulate(sizes))
+    most = ELEMENTS // _COSTLIER if costly else ELEMENTS
+    within = sum(total <= most for total in itertools.accumulate(sizes))
     return min(limit, max(within, 1), len(sizes))
 
 
@@ -67,14 +70,15 @@ def trials(
     choice = choose(tree, positions, scheme)
     if choice.targets:
         _check_size(tree, choice.targets[0], scheme)
-    count = _first([tensor.numel() for tensor in choice.tensors], limit)
+    costly = scheme.name == _COSTLY
+    count = _first([tensor.numel() for tensor in choice.tensors], limit, costly)
     written = initialization.computed(tree, choice.targets, scheme, seed, job)
     return len(choice.tensors), (Trial(*one) for one in itertools.islice(written, count))
 
 
 def _check_size(tree: Tree, first: Target, scheme: Scheme) -> None:
     """Raise RefusedError where not even the first tensor can be tried in memory and time."""
-    most = ELEMENTS if scheme.name == "orthogonal_" else LARGEST  # a QR that nothing can interrupt
+    most = ELEMENTS if scheme.name == _COSTLY else LARGEST
     elements = math.prod(first.shape)
     if elements > most:
         raise RefusedError(

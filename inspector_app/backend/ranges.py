@@ -106,10 +106,10 @@ def _overlapping_pairs(cluster: Int64, start: Int64, stop: Int64) -> Iterator[tu
             yield one, other
 
 
-def tied(positions: Int64, space: Int64, start: Int64, size: Int64, ids: Int32) -> Int32:
-    """The ``tie`` column of rows of which those at ``positions`` occupy bytes (all columns)."""
+def tied(places: Places, positions: Int64, ids: Int32) -> Int32:
+    """The ``tie`` column of rows with these ids; ``places`` are of those at ``positions``."""
     tie = np.full(len(ids), -1, np.int32)
-    for group in Places(space[positions], start[positions], size[positions]).same():
+    for group in places.same():
         tie[positions[group]] = ids[positions[group[0]]]
     return tie
 

@@ -6,6 +6,7 @@ from inspector_app.protocol.messages import Fact
 from inspector_app.protocol.table import Flag, Role, RowTable
 
 _PART = "Part of the model"
+_REGISTERED = Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED
 
 
 def _optimizer_fact(flags: Flag, role: Role, owner: str) -> Fact:
@@ -64,7 +65,8 @@ def _saved_fact(flags: Flag, role: Role) -> Fact:
 def registration_facts(table: RowTable, position: int, *, is_module: bool) -> list[Fact]:
     """The three facts of a tensor: the optimizer, ``.to()``, ``state_dict()``.
 
-    One fact of a module or a plain container, none of a number, None or a checkpoint's group.
+    One fact of a module, a plain container or a tensor computed from others, none of a number, None
+    or a checkpoint's group.
     """
     flags = Flag(int(table.flags[position]))
     role = Role(int(table.role[position]))
@@ -75,6 +77,12 @@ def registration_facts(table: RowTable, position: int, *, is_module: bool) -> li
         return [
             Fact(label="Saving", value="It is an entry of this checkpoint, under exactly its path.")
         ]
+    if Flag.TENSOR in flags and Flag.PARAMETRIZED in flags and not flags & _REGISTERED:
+        value = (
+            "It is computed from other tensors before each forward: those are trained, moved and "
+            "saved, and it follows them."
+        )
+        return [Fact(label="Registration", value=value)]
     if Flag.TENSOR in flags:
         owner = table.path(int(table.parent[position])) or "the model"
         return [

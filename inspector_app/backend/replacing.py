@@ -30,6 +30,7 @@ _REASONS = {
     errno.EPERM: "writing there is not allowed. Choose another place",
     errno.EBUSY: "it is in use by the system, as a mounted file is. Choose another name",
     errno.ENOENT: "its folder has gone meanwhile. Choose another place",
+    errno.EMFILE: "so many files cannot be open at once. Let there be fewer and larger ones",
     errno.ENAMETOOLONG: "the name is too long. Choose a shorter one",
 }
 _LARGE = 64 << 20  # bytes; to give so many back takes the file system a while

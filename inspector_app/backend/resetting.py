@@ -261,7 +261,7 @@ def _run(table: RowTable, choice: _Choice, seed: int, job: Job) -> None:
                 raise ModelError(
                     f"{cls.__name__}.{call.method} failed at "
                     f"{planning.path_of(table, call.row)}, so nothing was changed: "
-                    f"{spoken(error)}",
+                    f"{spoken(error)}.",
                     traceback.format_exc(),
                 ) from error
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from inspector_app.backend.failures import model_error
 from inspector_app.backend.inputs import Inputs
@@ -28,10 +27,12 @@ from inspector_app.backend.modules import (
     training_flag,
 )
 from inspector_app.backend.probing.probe_set import ProbeSet
+from inspector_app.backend.tensors import held_by, is_lazy, is_plain
 from inspector_app.backend.walking import instance_dict, items_of
 from inspector_app.protocol.errors import RefusedError
 
 Mode = Literal["eval", "train"]
+_is_meta: Callable[[torch.Tensor], bool] = torch._C.TensorBase.is_meta.__get__  # type: ignore[attr-defined]
 _PATIENCE = 0.02  # seconds between two looks at cancel and waiting requests during a pause
 
 
@@ -111,7 +112,9 @@ class _Buffers:
             buffers = instance_dict(module).get("_buffers")
             for _, value in items_of(buffers):
                 if issubclass(type(value), torch.Tensor) and not is_lazy(value):
-                    self._values.setdefault(id(value), (value, value.detach().clone()))
+                    with _if_it_can(value):
+                        held = value if is_plain(value) else held_by(value)
+                        self._values.setdefault(id(value), (held, held.detach().clone()))
             if isinstance(buffers, dict):
                 self._held.append((buffers, dict(buffers)))
 
@@ -124,18 +127,29 @@ class _Buffers:
                 buffers.clear()
                 buffers.update(held)
         for value, before in self._values.values():
-            if not _same_bits(value, before):
-                # An inference tensor may be written in inference mode only.  Writing to ``data``
-                # leaves the version as it is: the value is the one that a graph may have saved.
-                with torch.inference_mode(value.is_inference()), torch.no_grad():
-                    value.data.copy_(before)
+            with _if_it_can(value):
+                if not _same_bits(value, before):
+                    # An inference tensor may be written in inference mode only.  Writing to
+                    # ``data`` leaves the version as it is: the value is the one that a graph may
+                    # have saved.
+                    with torch.inference_mode(value.is_inference()), torch.no_grad():
+                        value.data.copy_(before)
+
+
+def _if_it_can(value: torch.Tensor) -> AbstractContextManager[None]:
+    """Whatever is raised inside by a tensor that is not plain is passed over.
+
+    Some nested and quantized tensors cannot be copied, and a subclass may raise anything at all:
+    what such a buffer holds is left as the forward leaves it.
+    """
+    return nullcontext() if is_plain(value) else suppress(Exception, SystemExit)
 
 
 def _same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Whether two tensors of one shape and dtype hold the same bits; False where unknown."""
-    if first.shape != second.shape or first.layout != torch.strided or first.is_quantized:
+    if first.is_nested or first.layout != torch.strided or first.is_quantized:
         return False
-    if first.is_nested or first.is_conj() or first.is_neg():
+    if first.shape != second.shape or first.is_conj() or first.is_neg():
         return False
     bits = [t.detach().reshape(-1).contiguous().view(torch.uint8) for t in (first, second)]
     return torch.equal(*bits)
@@ -173,7 +187,8 @@ class _Loan:
 
 def why_not_runnable(model: nn.Module) -> str:
     """The reason why a model cannot run; empty where it may."""
-    without = [path for path, tensor in tensors_of(model) if tensor.is_meta]
+    with torch._C.DisableTorchFunctionSubclass():
+        without = [path for path, tensor in tensors_of(model) if _is_meta(tensor)]
     if not without:
         return ""
     return (

@@ -60,6 +60,8 @@ def _without_data(tensor: torch.Tensor) -> str:
     """Why a dense tensor has no bytes to write; "" where it has."""
     if tensor.is_meta:
         return "on the meta device: has no data"
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return "a wrapper of torch.func"
     if _wraps_others(tensor):
         return f"a {type(tensor).__name__}, which wraps other tensors"
     try:
@@ -72,8 +74,10 @@ def _without_data(tensor: torch.Tensor) -> str:
 
 def _reach(tensor: torch.Tensor) -> tuple[str, int, int]:
     """Device and range of bytes that a dense tensor with elements reaches over."""
-    last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     start = tensor.data_ptr()
+    if tensor.is_contiguous():
+        return str(tensor.device), start, start + tensor.numel() * tensor.element_size()
+    last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     return str(tensor.device), start, start + (last + 1) * tensor.element_size()
 
 
@@ -106,11 +110,19 @@ def describe_value(value: Any) -> Spec:
 
 def _spelled_out(tensor: torch.Tensor) -> Bytes:
     """A contiguous piece as bytes, without a copy where memory already holds just these bytes."""
-    tensor = tensor.resolve_conj().resolve_neg().contiguous().cpu()
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    tensor = tensor.contiguous().cpu()
     # A single element may have any stride and still count as contiguous.
     flat = tensor.as_strided((tensor.numel(),), (1,))
     array: Bytes = flat.view(torch.uint8).numpy()
     return array
+
+
+def _lies_as_written(piece: torch.Tensor) -> bool:
+    """Whether a piece can be had as bytes without a copy."""
+    plain = not (piece.is_conj() or piece.is_neg())
+    return plain and piece.is_contiguous() and piece.device.type == "cpu"
 
 
 def _next_block(pending: list[torch.Tensor]) -> Bytes | None:
@@ -121,7 +133,7 @@ def _next_block(pending: list[torch.Tensor]) -> Bytes | None:
     if piece.is_contiguous():
         piece = piece.reshape(-1)
     nbytes = piece.numel() * piece.element_size()
-    if nbytes <= BLOCK or piece.numel() == 1:
+    if nbytes <= BLOCK or piece.numel() == 1 or _lies_as_written(piece):
         return _spelled_out(piece)
     rows = piece.shape[0]
     fit = max(1, BLOCK * rows // nbytes)
@@ -132,15 +144,16 @@ def _next_block(pending: list[torch.Tensor]) -> Bytes | None:
 
 
 def tensor_blocks(tensor: torch.Tensor) -> Iterator[Bytes]:
-    """The bytes of a dense tensor in row-major order, as pieces of at most ``BLOCK``.
+    """The bytes of a dense tensor in row-major order.
 
-    No second copy of a large tensor is ever made, however it lies in memory.
+    They come as one piece where the memory holds them so, else as copies of at most ``BLOCK``: no
+    second copy of a large tensor is ever made, however it lies in memory.
     """
     # No mode of torch's is on across a yield: whoever stops in the middle would be left with it.
     with torch._C.DisableTorchFunctionSubclass():
-        pending = [tensor.detach()]
+        pending = [tensor.detach()]  # of which nothing that follows makes a graph
     while pending:
-        with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
+        with torch._C.DisableTorchFunctionSubclass():
             block = _next_block(pending)
         if block is not None:
             yield block

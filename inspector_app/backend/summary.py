@@ -10,6 +10,7 @@ import numpy as np
 
 from inspector_app.backend.formats.values import PlainValue
 from inspector_app.backend.marks import Marks
+from inspector_app.backend.quantization import packs
 from inspector_app.backend.sharing import overlapping_rows
 from inspector_app.backend.tree import Tree
 from inspector_app.protocol.messages import Fact, Totals
@@ -233,7 +234,8 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _total_lines(table: RowTable, totals: Totals, kind: str) -> list[str]:
+def _total_lines(tree: Tree, totals: Totals, kind: str) -> list[str]:
+    table = tree.table
     frozen = totals.parameters - totals.trainable
     if kind == "checkpoint":
         tensors = _counted(int((table.role == Role.TENSOR).sum()), "tensor")
@@ -249,12 +251,30 @@ def _total_lines(table: RowTable, totals: Totals, kind: str) -> list[str]:
         are = "is" if unseen == 1 else "are"
         tensors = f"{_counted(unseen, 'tensor')} {are}"
         lines.append(f"{tensors} not registered: neither trained nor moved nor saved.")
+    packing = _packing(tree)
+    if packing:
+        hold = "holds" if packing == 1 else "hold"
+        modules = f"{_counted(packing, 'module')} {hold}"
+        lines.append(f"{modules} packed quantized weights: no parameters, and not counted here.")
     return lines
+
+
+def _packing(tree: Tree) -> int:
+    """Number of modules that pack weights out of sight, without those inside of one."""
+    table = tree.table
+    modules = (table.flags & (Flag.QUANTIZED | Flag.TENSOR | Flag.REPEATED)) == int(Flag.QUANTIZED)
+    count, end = 0, 0
+    for row in np.flatnonzero(modules).tolist():
+        if row >= end and packs(tree.objects[row]):
+            count, end = count + 1, int(table.end[row])
+    return count
 
 
 def _unseen(table: RowTable) -> Int32:
     """Positions of tensors that are held by plain attributes only."""
-    plain = (table.flags & np.uint32(Flag.TENSOR | _REGISTERED)) == np.uint32(Flag.TENSOR)
+    # What is computed from others follows them: there is nothing to register.
+    asked = np.uint32(Flag.TENSOR | Flag.PARAMETRIZED | _REGISTERED)
+    plain = (table.flags & asked) == np.uint32(Flag.TENSOR)
     distinct = (table.tie < 0) | (table.tie == table.ids)
     return np.flatnonzero(plain & distinct & (table.role != Role.TENSOR)).astype(np.int32)
 
@@ -287,6 +307,6 @@ def summary_text(
         lie = "lies" if hidden == 1 else "lie"
         levels = _counted(depth or 0, "level")
         lines.append(f"{_counted(hidden, 'row')} {lie} deeper than {levels}.")
-    lines += _total_lines(table, totals, kind)
+    lines += _total_lines(tree, totals, kind)
     lines += [f"{note.label}: {printable(note.value)}" for note in notes]
     return "\n".join(lines) + "\n"

@@ -200,9 +200,33 @@ def why_wrapped(tensor: Tensor) -> str:
     if _guarded(_functorch.is_functorch_wrapped_tensor, tensor, False):
         return "a wrapper of torch.func"
     cls = type(tensor)
-    if defines(cls, "__torch_dispatch__"):
+    if cls not in _PLAIN and defines(cls, "__torch_dispatch__"):
         return f"a {class_name(cls)}, which wraps other tensors"
     return ""
+
+
+def answers_itself(tensor: Tensor) -> str:
+    """What kind of tensor answers for its attributes itself, so that none can be believed; ""."""
+    cls = type(tensor)
+    if cls in _PLAIN or not defines(cls, "__getattribute__"):
+        return ""
+    return f"a {class_name(cls)}, whose class answers for its attributes itself"
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor is of torch's own class, laid out in strides, and holds its own values."""
+    return (
+        type(tensor) in _PLAIN
+        and not _functorch.is_functorch_wrapped_tensor(tensor)
+        and not tensor.is_nested
+        and tensor.layout is torch.strided
+        and not tensor.is_quantized
+    )
+
+
+def held_by(tensor: Tensor) -> Tensor:
+    """What holds a tensor's values: the tensor itself, or the same memory without its subclass."""
+    return tensor if why_wrapped(tensor) else without_subclass(tensor)
 
 
 def without_subclass(tensor: Tensor) -> Tensor:

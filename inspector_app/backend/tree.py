@@ -9,7 +9,7 @@ registered parameter is seen by the optimizer as well.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,8 @@ from inspector_app.protocol.table import (
     subtree_ends,
 )
 
+_BASE: Any = torch._C.TensorBase
+_requires_grad: Callable[[torch.Tensor], bool] = _BASE.requires_grad.__get__
 # What is true of an object is true of each of its rows.
 _OF_OBJECTS = Flag.IN_PARAMETERS | Flag.MOVED | Flag.SAVED | Flag.PARAMETRIZED
 # A module may hold quantized tensors besides packed ones: that does not change by an edit.
@@ -260,7 +262,7 @@ def refreshed(tree: Tree, positions: Int32) -> tuple[Tree, RowsChange]:
     is_tensor = (table.flags[positions] & Flag.TENSOR) != 0
     rows = positions[is_tensor]
     with torch._C.DisableTorchFunctionSubclass():
-        trains = [tree.objects[row].requires_grad for row in rows.tolist()]
+        trains = [_requires_grad(tree.objects[row]) for row in rows.tolist()]
     flags = table.flags.copy()
     bit = np.uint32(Flag.REQUIRES_GRAD)
     flags[rows] = np.where(np.asarray(trains, np.bool_), flags[rows] | bit, flags[rows] & ~bit)

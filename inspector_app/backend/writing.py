@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from inspector_app.backend.tensors import answers_itself, is_lazy, is_plain, why_wrapped
 from inspector_app.backend.walking import instance_dict
-
-_PLAIN = (Tensor, nn.Parameter)
 
 
 def overlaps_itself(tensor: Tensor) -> bool:
@@ -36,15 +34,17 @@ def overlaps_itself(tensor: Tensor) -> bool:
 def no_plain_memory(tensor: Tensor) -> str | None:
     """Why a tensor's memory cannot be read, kept and written in place; None where it can."""
     with torch._C.DisableTorchFunctionSubclass():
-        if type(tensor) in _PLAIN and tensor.layout is torch.strided and not tensor.is_quantized:
+        if is_plain(tensor):
             # The common case first: a selection may hold a hundred thousand of them.
-            usual = not (tensor.is_meta or tensor.is_inference() or tensor.is_nested)
+            usual = not (tensor.is_meta or tensor.is_inference())
             if usual and tensor.is_contiguous():
                 return None
         if is_lazy(tensor):
             return "lazy: its shape is not known before the first forward"
-        if type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
-            return f"a {type(tensor).__name__}: its memory is not its own"
+        if wrapper := why_wrapped(tensor):
+            return f"{wrapper}: its memory is not its own"
+        if reason := answers_itself(tensor):
+            return reason
         if tensor.layout is not torch.strided or tensor.is_nested:
             return "sparse or nested: its values are not laid out as a plain tensor's"
         if tensor.is_meta:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.panels.export_dialog import ExportDialog, default_path
 from inspector_app.gui.panels.open_dialog import STATE_FILTER
+from inspector_app.gui.panels.placing import show_below_notices
 from inspector_app.gui.panels.script_dialog import ScriptDialog
 from inspector_app.gui.panels.verify_dialog import VerifyDialog
 from inspector_app.gui.settings import Settings
@@ -43,7 +44,7 @@ class Files(QObject):
         dialog.written.connect(self._remember)
         dialog.verify_asked.connect(lambda written: self.verify([written]))
         dialog.finished.connect(dialog.deleteLater)
-        dialog.show()
+        show_below_notices(dialog, self._window)
         return dialog
 
     def _folder(self, purpose: str, target: Opened) -> str:
@@ -94,7 +95,7 @@ class Files(QObject):
                 partial(failed, path),
                 f"Verifying {Path(path).name}",
             )
-        dialog.show()
+        show_below_notices(dialog, self._window)
         return dialog
 
     # -- script --------------------------------------------------------------------------------
@@ -115,4 +116,4 @@ class Files(QObject):
         dialog = ScriptDialog(script, path, self._window)
         dialog.finished.connect(dialog.deleteLater)
         dialog.copy()
-        dialog.show()
+        show_below_notices(dialog, self._window)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.panels.open_dialog import STATE_FILTER
+from inspector_app.gui.panels.placing import show_below_notices
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.state_dialog import StateDialog
 from inspector_app.gui.settings import Settings
@@ -107,7 +108,7 @@ class States(QObject):
         dialog.planned.connect(self._mark)
         dialog.loaded.connect(self._loaded)
         dialog.finished.connect(lambda: self._closed(dialog))
-        dialog.show()
+        show_below_notices(dialog, self._window)
         return dialog
 
     def _close(self) -> None:

@@ -16,13 +16,9 @@ COPYING = (
     Command(
         "edit.copy_markdown", "Copy as &Markdown", "", "", "Copy the rows as a Markdown table."
     ),
-    Command(
-        "edit.copy_path", "Copy &path", "", "Ctrl+Shift+C", "Copy the paths of the rows selected."
-    ),
-    Command("edit.copy_name", "Copy &name", "", "", "Copy the names of the rows selected."),
-    Command(
-        "edit.copy_cell", "Copy &value", "", "", "Copy what stands in the cell that was clicked."
-    ),
+    Command("edit.copy_path", "Copy &path", "", "Ctrl+Shift+C", "Copy the paths of the selection."),
+    Command("edit.copy_name", "Copy &name", "", "", "Copy the names of the selection."),
+    Command("edit.copy_cell", "Copy &value", "", "", "Copy what the cell that was clicked says."),
 )
 FINDING = (
     Command("edit.find", "Fi&nd", "search", "Ctrl+F", "Filter the tree by path, class, size, ..."),

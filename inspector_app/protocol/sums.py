@@ -177,8 +177,8 @@ class SubtreeSums:
 
     def _set(self, codes: NDArray[np.int16], names: list[str], position: int) -> list[str]:
         below = slice(position, int(self._table.end[position]))
-        among = self._registered if self._is_inside(position) else ~self._registered
-        used = np.unique(codes[below][(self._stored & among)[below]])
+        among = self._registered[below] == self._is_inside(position)
+        used = np.unique(codes[below][self._stored[below] & among])
         return [names[code] for code in used.tolist() if code >= 0]
 
     def dtypes(self, position: int) -> list[str]:

@@ -66,7 +66,7 @@ class Flag(IntFlag):
     INITIAL = 16384  # not among what a checkpoint loaded: still at its initial value
     TRAINING = 32768  # modules only: in train mode
     HOOKED = 65536  # modules only: has hooks that are not probes of ours
-    PARAMETRIZED = 131072  # modules, and parameters that are computed from others
+    PARAMETRIZED = 131072  # modules that compute tensors, and what they compute, and from what
     QUANTIZED = 262144  # quantized values, or a module that holds some
     OVERLAPS = 524288  # shares some of its bytes with a row that is not the same tensor
     UNUSUAL = 1048576  # layout that is not strided: sparse, nested, MKL-DNN

@@ -82,6 +82,15 @@ def _left_over(transform: Callable[..., Callable[[Tensor], object]]) -> Tensor:
     return kept[0]
 
 
+NAMES = (
+    *("sparse_coo", "hybrid", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc"),
+    *("nested", "jagged", "quantized", "per_channel", "mkldnn"),
+    *("complex", "conjugate", "negative", "float8", "complex32", "bits"),
+    *("expanded", "meta", "scalar", "nothing"),
+    *("vmapped", "tracked", "functional", "two", "liar", "refuser", "inference", "fake"),
+)
+
+
 def strange_tensors() -> dict[str, Tensor]:
     """One of each kind, by name."""
     eye = torch.eye(4)
@@ -130,4 +139,13 @@ def holding(tensors: dict[str, Tensor]) -> nn.Module:
     """A module that holds them as buffers, put there as torch keeps them."""
     model = nn.Module()
     model._buffers.update(tensors)
+    return model
+
+
+def build_model(name: str) -> nn.Module:
+    """A factory: a layer that runs, and beside it one of these as a parameter and as a buffer."""
+    model = nn.Linear(2, 2)
+    tensor = strange_tensors()[name]
+    model._parameters["strange"] = tensor  # type: ignore[assignment]
+    model._buffers["strange_buffer"] = tensor
     return model

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector_app.backend.checkpoint_tree import checkpoint_tree
+from inspector_app.backend.describing import describe_row
 from inspector_app.backend.formats.safetensors_file import TensorEntry
 from inspector_app.backend.formats.values import PlainValue
 from inspector_app.protocol.sums import SubtreeSums
@@ -45,6 +46,21 @@ def test_groups_stand_above_tensors():
     assert table.shape(0) is None
     assert SubtreeSums(table).bytes(0) == 96
     assert SubtreeSums(table).bytes(table.paths.index("layer.9")) == 48
+
+
+def test_what_overlaps_or_is_quantized_is_flagged():
+    entries = {
+        "a": TensorEntry("a", "float32", (2, 3), 0, 24),
+        "same": TensorEntry("same", "float32", (6,), 0, 24),
+        "part": TensorEntry("part", "float32", (3,), 12, 24),
+        "beside": TensorEntry("beside", "qint8", (4,), 24, 28),
+    }
+    tree = checkpoint_tree(entries)
+    table = tree.table
+    at = {table.path(p): p for p in range(1, len(table))}
+    assert {name for name in at if table.has(at[name], Flag.OVERLAPS)} == {"a", "same", "part"}
+    assert {name for name in at if table.has(at[name], Flag.QUANTIZED)} == {"beside"}
+    assert [fact.value for fact in describe_row(tree, at["part"]).facts][-1].startswith("a (12 B)")
 
 
 KEYS = st.lists(st.text(st.sampled_from("ab1.é[] "), max_size=8), unique=True, max_size=12)

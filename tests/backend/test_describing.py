@@ -84,6 +84,14 @@ def test_registration_in_words(path: str, words: list[str], cure: str) -> None:
     assert cure in facts[0].value
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_registration_of_a_computed_weight() -> None:
+    detail = describe(nn.utils.weight_norm(nn.Linear(2, 2)), "weight")
+    assert [fact.label for fact in detail.registration] == ["Registration"]
+    assert "computed from other tensors" in detail.registration[0].value
+    assert detail.registration[0].tone == "plain"
+
+
 def test_module() -> None:
     detail = describe(Mixed(), "norm")
     facts = values(detail.facts)

@@ -187,6 +187,14 @@ def test_only_what_is_trained(tmp_path):
     }
 
 
+def test_nothing_is_not_written(tmp_path):
+    source = StateDict(Tied().state_dict())
+    with pytest.raises(RequestError, match="Nothing is left to be written: all 7 keys"):
+        export(source, str(tmp_path / "x"), ExportOptions(skip=[""]))
+    assert os.listdir(tmp_path) == []
+    assert export(StateDict({}), str(tmp_path / "x")).tensors == 0  # there is nothing
+
+
 def test_where_nothing_tells_what_is_trained_it_says_so(tmp_path):
     source = StateDict(Tied().state_dict())
     with pytest.raises(RequestError, match="Nothing tells which tensors"):

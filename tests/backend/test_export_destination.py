@@ -6,16 +6,14 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inspector_app.backend import pieces, replacing
+from inspector_app.backend import pieces
 from inspector_app.backend.exporting import export
-from inspector_app.backend.exporting.pen import Pen
 from inspector_app.backend.formats.safetensors_file import SafetensorsFile
 from inspector_app.backend.states import StateDict
 from inspector_app.backend.verifying import verify
@@ -285,8 +283,9 @@ def test_killed_at_any_moment_the_destination_is_whole(tmp_path):
                     export(states[turn % 2], path)
                 finally:
                     os._exit(0)
-            time.sleep(random.random() * 1.5 * whole)
-            os.kill(child, signal.SIGKILL)
+            if turn % 10 != 9:  # every tenth may end, however busy the machine is
+                time.sleep(random.random() * 1.5 * whole)
+                os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             import hashlib
             with open(path, "rb") as file:
@@ -296,30 +295,8 @@ def test_killed_at_any_moment_the_destination_is_whole(tmp_path):
     seen = result.stdout.split()
     assert len(seen) == 30, result.stderr
     assert set(seen) == {"0", "1"}  # both the old and the new one were found, nothing else
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("options", ["", ", dtype='float64'", ", from_disk=True"])
-def test_memory_stays_small_however_large_a_tensor_is(tmp_path, form, options):
-    """A turned tensor of 200 MB, in a process of its own: its copy would show in the peak."""
-    result = run_python(
-        f"""
-        import re, torch
-        from inspector_app.backend.exporting import export
-        from inspector_app.backend.states import StateDict
-        from inspector_app.protocol.messages import ExportOptions
-        def peak():
-            with open("/proc/self/status") as file:
-                return int(re.search(r"VmHWM:\\s+(\\d+)", file.read())[1])
-        options = ExportOptions(format={form!r}{options})
-        export(StateDict({{"w": torch.ones(3, 3).t()}}), {str(tmp_path / "small")!r}, options)
-        tensor = torch.ones(5000, 10000).t()
-        before = peak()
-        export(StateDict({{"w": tensor}}), {str(tmp_path / "x")!r}, options)
-        print(peak() - before)
-        """
-    )
-    assert int(result.stdout) < 64_000, result.stderr
+    export(STATE, str(tmp_path / "x"))
+    assert os.listdir(tmp_path) == ["x"]  # no draft of a killed one stays
 
 
 # -- places ----------------------------------------------------------------------------------------
@@ -334,6 +311,18 @@ def test_a_link_to_another_file_system(tmp_path):
         assert (tmp_path / "link").is_symlink()
         assert os.listdir(far) == ["x"]
         assert verify(os.path.join(far, "x")).ok
+
+
+def test_a_disk_that_is_memory_is_not_called_a_disk(tmp_path):
+    if not os.path.isdir("/dev/shm"):
+        pytest.skip("there is no file system in memory")
+    options = ExportOptions(from_disk=True)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        report = export(STATE, os.path.join(folder, "x"), options)
+        assert ["was compared in memory" in note for note in report.notes] == [True]
+    assert export(STATE, str(tmp_path / "x")).notes == []
+    if os.stat("/dev/shm").st_dev != tmp_path.stat().st_dev:
+        assert export(STATE, str(tmp_path / "x"), options).notes == []
 
 
 def test_other_hard_links_keep_the_old_file(tmp_path):
@@ -397,61 +386,3 @@ def test_a_disk_that_is_really_full(tmp_path):
             assert (place / "x").read_bytes() == b"old"
     finally:
         subprocess.run(["umount", str(place)], check=True)
-
-
-# -- drafts of processes that were killed ----------------------------------------------------------
-
-
-def dead_process():
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    return child.pid
-
-
-def test_what_a_killed_export_left_is_removed_by_the_next_one(tmp_path):
-    dead = dead_process()
-    stale = tmp_path / f".x.{dead}-0123456789abcdef.part"
-    kept = [
-        f".x.{os.getpid()}-0123456789abcdef.part",  # of a process that lives
-        f".y.{dead}-0123456789abcdef.part",  # of another destination
-        f".x.{dead}-0123456789abcde.part",  # of another form
-        f"x.{dead}-0123456789abcdef.part",
-        f".x.{dead}-0123456789abcdef.part.bak",
-        ".x.99999999999999999999-0123456789abcdef.part",
-    ]
-    for name in (*kept, stale.name):
-        (tmp_path / name).write_bytes(b"part")
-    (tmp_path / "far").mkdir()
-    (tmp_path / f".x.{dead}-fedcba9876543210.part").symlink_to("far")
-    export(STATE, str(tmp_path / "x"))
-    assert sorted(os.listdir(tmp_path)) == sorted(
-        [*kept, "far", "x", f".x.{dead}-fedcba9876543210.part"]
-    )
-
-
-def test_a_draft_that_somebody_holds_is_not_removed(tmp_path, monkeypatch):
-    """A process elsewhere may have the number of one that is dead here."""
-    drafts = replacing.Drafts()
-    draft = drafts.open(str(tmp_path / "x"))
-    monkeypatch.setattr(replacing, "_alive", lambda process: False)
-    export(STATE, str(tmp_path / "x"))
-    assert os.path.exists(draft.path)
-    drafts.__exit__()
-    assert os.listdir(tmp_path) == ["x"]
-
-
-def test_a_large_old_file_is_given_back_beside(tmp_path, monkeypatch):
-    monkeypatch.setattr(replacing, "_LARGE", 1)
-    (tmp_path / "x").write_bytes(b"old")
-    export(STATE, str(tmp_path / "x"))
-    assert verify(str(tmp_path / "x")).ok
-
-
-def test_a_pen_writes_every_byte_though_the_system_takes_a_few(tmp_path, monkeypatch):
-    real = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, memoryview(data)[:7], at))
-    with replacing.Drafts() as drafts:
-        draft = drafts.open(str(tmp_path / "x"))
-        Pen(draft).put(bytes(range(100)), 3)
-        drafts.put_in_place()
-    assert (tmp_path / "x").read_bytes() == b"\0\0\0" + bytes(range(100))

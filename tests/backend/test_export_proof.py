@@ -285,6 +285,26 @@ def test_a_checkpoint_has_no_factory(session, tmp_path):
     assert session.verify(str(tmp_path / "again"), against=".").ok
 
 
+@pytest.mark.filterwarnings("ignore")  # transformers warns of its own past
+def test_a_folder_of_hugging_face_builds_a_fresh_model(session, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        vocab_size=11,
+    )
+    config.architectures = ["BertModel"]
+    config.save_pretrained(tmp_path / "bert")
+    session.open(str(tmp_path / "bert"))
+    report = session.export(str(tmp_path / "out"))
+    assert report.proof.state == "proven", report.proof.sentence
+    (tmp_path / "bert" / "config.json").unlink()
+    report = session.export(str(tmp_path / "out"))
+    assert "no config.json any more" in report.proof.sentence
+
+
 def test_the_model_is_as_it_was(session, tmp_path):
     session.open(target(tmp_path, PLAIN))
     model = session._opened.model

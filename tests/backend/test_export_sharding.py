@@ -162,7 +162,7 @@ def test_an_alias_may_be_in_one_of_several_files(tmp_path):
 def test_sizes_that_make_no_sense(tmp_path, size, words, monkeypatch):
     from inspector_app.backend.exporting import sharding
 
-    monkeypatch.setattr(sharding, "_LARGEST", 5)
+    monkeypatch.setattr(sharding, "_MOST", 5)
     with pytest.raises(RequestError, match=words):
         export(StateDict(STATE), str(tmp_path / "x"), ExportOptions(shard_bytes=size))
     assert os.listdir(tmp_path) == []

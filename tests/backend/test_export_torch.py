@@ -1,7 +1,6 @@
 """Files for torch.load: what they hold, that torch reads them safely, and what is refused."""
 
 import collections
-import io
 import json
 import os
 import pickle
@@ -16,14 +15,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from inspector_app.backend.exporting import ExportFacts, export, plan_export
-from inspector_app.backend.exporting.aliased import Aliased
 from inspector_app.backend.exporting.zip_writer import ZipWords
 from inspector_app.backend.formats.torch_archive import TorchArchive
 from inspector_app.backend.formats.zip_directory import data_start, read_directory
-from inspector_app.backend.opening import open_checkpoint
 from inspector_app.backend.states import StateDict
 from inspector_app.backend.verifying import verify
-from inspector_app.protocol.errors import RefusedError, TargetError
+from inspector_app.protocol.errors import TargetError
 from inspector_app.protocol.messages import ExportOptions, Rename
 from tests.backend.exports import Tied, bits, tensors
 
@@ -129,122 +126,6 @@ def test_versions_of_modules_follow_their_names(tmp_path):
         export(StateDict(held), str(tmp_path / "y"), TORCH)
         found = getattr(torch.load(tmp_path / "y", weights_only=True), "_metadata", None)
         assert found == ({"b": {"version": 2}} if isinstance(versions, dict) else None)
-
-
-# -- what is no plain tensor -----------------------------------------------------------------------
-
-
-class Extra(nn.Module):
-    def __init__(self, state):
-        super().__init__()
-        self.state = state
-
-    def get_extra_state(self):
-        return self.state
-
-    def set_extra_state(self, state):
-        self.state = state
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        {"scale": 3.5, "names": ["a", ("b", None)], "flag": True},
-        {"inner": torch.arange(5), "big": 2**100},
-        collections.OrderedDict(a={1, 2}),
-        b"bytes",
-        None,
-        7,
-    ],
-)
-def test_extra_state_that_torch_loads_safely_is_kept(tmp_path, state):
-    model = nn.Sequential(nn.Linear(1, 1), Extra(state))
-    path = str(tmp_path / "x")
-    report = export(StateDict(model.state_dict()), path, TORCH)
-    assert report.left_out == []
-    fresh = nn.Sequential(nn.Linear(1, 1), Extra("other"))
-    fresh.load_state_dict(torch.load(path, weights_only=True))
-    assert repr(fresh[1].state) == repr(state)
-    assert verify(path, against=StateDict(model.state_dict())).ok
-
-
-class Unpicklable:
-    def __reduce__(self):
-        raise SystemExit("no")
-
-
-class Mine:
-    pass
-
-
-@pytest.mark.parametrize(
-    ("state", "words"),
-    [
-        (Mine(), r"not a tensor but Mine, which torch.load\(weights_only=True\) does not read"),
-        ({"deep": [Mine()]}, "does not read"),
-        (io.BytesIO(b"x"), "does not read"),
-        (frozenset([1]), "does not read"),
-        (np.float64(3), "does not read"),
-        (Unpicklable(), "pickling it raised SystemExit: no"),
-        (lambda: 1, "pickling it raised"),
-        ({"meta": torch.zeros(2, device="meta")}, "on the meta device"),
-    ],
-)
-def test_other_extra_state_is_refused_by_name(tmp_path, state, words):
-    model = nn.Sequential(nn.Linear(1, 1), Extra(state))
-    path = str(tmp_path / "x")
-    with pytest.raises(RefusedError, match=rf'torch\.load.*"1\._extra_state" \(.*{words}'):
-        export(StateDict(model.state_dict()), path, TORCH)
-    assert os.listdir(tmp_path) == []
-    options = ExportOptions(format="torch", skip=["1._extra_state"])
-    assert export(StateDict(model.state_dict()), path, options).tensors == 2
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: torch.eye(3).to_sparse(),
-        lambda: torch.eye(4).to_sparse_csr(),
-        lambda: torch.eye(4).to_sparse_bsr((2, 2)),
-        lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
-        lambda: torch.quantize_per_channel(
-            torch.ones(2, 2), torch.tensor([0.1, 0.2]), torch.tensor([0, 1]), 0, torch.quint8
-        ),
-        lambda: torch.nested.nested_tensor([torch.ones(1), torch.ones(2)]),
-    ],
-)
-@pytest.mark.filterwarnings("ignore")  # torch warns of its prototypes
-def test_tensors_of_other_layouts_are_kept(tmp_path, make):
-    value, path = make(), str(tmp_path / "x")
-    export(StateDict({"odd": value, "plain": torch.ones(2)}), path, TORCH)
-    read = torch.load(path, weights_only=True)
-    assert repr(read["odd"]) == repr(value)
-    assert torch.equal(read["plain"], torch.ones(2))
-    assert verify(path).ok
-
-
-@pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        (lambda: torch.zeros(2, device="meta"), "meta"),
-        (nn.UninitializedParameter, "lazy"),
-        (nn.UninitializedBuffer, "lazy"),
-    ],
-)
-def test_tensors_without_values_are_refused(tmp_path, make, reason):
-    plan = plan_export(StateDict({"good": torch.ones(1), "odd": make()}), TORCH)
-    assert [(left.name, reason in left.reason) for left in plan.refused] == [("odd", True)]
-
-
-def test_numbers_of_an_open_archive_are_kept_and_the_rest_refused(tmp_path):
-    torch.save({"w": torch.ones(2), "n": 3, "s": "text"}, tmp_path / "x.pt")
-    checkpoint = open_checkpoint(tmp_path / "x.pt")
-    plan = plan_export(checkpoint, TORCH)
-    assert [left.name for left in plan.refused] == ["s"]
-    options = ExportOptions(format="torch", skip=["s"])
-    export(checkpoint, str(tmp_path / "y.pt"), options)
-    checkpoint.close()
-    assert torch.load(tmp_path / "y.pt")["n"] == 3
 
 
 # -- damage ----------------------------------------------------------------------------------------
@@ -360,22 +241,3 @@ def test_the_pickle_holds_nothing_but_what_torch_allows(tmp_path):
     with zipfile.ZipFile(tmp_path / "x") as archive:
         text = archive.read("archive/data.pkl")
     assert text[:2] == pickle.PROTO + b"\2"
-
-
-@pytest.mark.parametrize("shard_bytes", [0, 1500])
-def test_extra_state_of_an_open_archive_is_one_key_and_refused(tmp_path, shard_bytes):
-    """Its values are shown by names of their own, which must not become keys."""
-    values = {"w": torch.ones(300), "x._extra_state": {"inner": torch.arange(3), "n": 1}}
-    options = ExportOptions(format="torch", shard_bytes=shard_bytes)
-    report = export(StateDict(values), str(tmp_path / "out"), options)
-    assert verify(report.path, against=StateDict(values)).ok
-    checkpoint = open_checkpoint(report.path)
-    source = Aliased(checkpoint)
-    assert sorted(source.names()) == ["w", "x._extra_state"]
-    for form in ("torch", "safetensors"):
-        plan = plan_export(source, ExportOptions(format=form))
-        assert [left.name for left in plan.refused] == ["x._extra_state"]
-        skip = ExportOptions(format=form, skip=["x"])
-        assert export(source, str(tmp_path / "again"), skip).tensors == 1
-    assert verify(report.path, against=source).ok
-    checkpoint.close()

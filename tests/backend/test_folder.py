@@ -63,3 +63,17 @@ def test_folders_take_no_arguments_and_no_trust(tmp_path):
 def test_a_config_that_is_none(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     assert "is no config of a model" in sentence(tmp_path)
+
+
+def test_beside_a_config_the_weights_have_a_name(tmp_path):
+    save_file({"a": torch.ones(2)}, tmp_path / "model.safetensors")
+    torch.save({"step": 3}, tmp_path / "optimizer.pt")
+    with pytest.raises(TargetError, match=r"model\.safetensors, optimizer\.pt"):
+        open_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    assert open_checkpoint(tmp_path).names() == ["a"]
+
+
+def test_a_config_opened_itself_leads_to_its_folder(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    assert f"open its folder, {tmp_path}." in sentence(tmp_path / "config.json")

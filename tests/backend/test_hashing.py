@@ -61,9 +61,14 @@ def test_the_hash_of_a_payload_is_that_of_its_pieces(pieces, beginning):
     with PayloadHash(beginning) as payload:
         for piece in pieces:
             payload.update(np.frombuffer(piece, np.uint8))
-        digests = b"".join(hashlib.sha256(piece).digest() for piece in pieces)
-        assert payload.hexdigest() == hashlib.sha256(beginning + digests).hexdigest()
-    assert payload.sums == [word_sum(np.frombuffer(piece, np.uint8)) for piece in pieces]
+        sums = [word_sum(np.frombuffer(piece, np.uint8)) for piece in pieces]
+        checks = [
+            zlib.crc32(piece).to_bytes(4, "little") + total.to_bytes(8, "little")
+            for piece, total in zip(pieces, sums, strict=True)
+        ]
+        whole = hashlib.sha256(beginning + b"".join(checks))
+        assert payload.hexdigest() == whole.hexdigest()
+    assert payload.sums == sums
 
 
 @given(st.binary(min_size=1, max_size=40), st.data())

@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import pickle
-import struct
 import time
 
 import pytest
@@ -13,10 +12,15 @@ from hypothesis import strategies as st
 
 from inspector_app.backend.collecting import without_collection
 from inspector_app.backend.formats import pickle_reader
-from inspector_app.backend.formats.pickle_reader import PickleError, read_pickle
+from inspector_app.backend.formats.pickle_reader import (
+    OPCODES_LIMIT,
+    PickleError,
+    opcodes_limit,
+    read_pickle,
+)
 from inspector_app.backend.formats.pickle_values import Foreign, Global, Items, Members
 from inspector_app.protocol.errors import TargetError
-from tests.backend.torch_files import Canary, description_of
+from tests.backend.torch_files import Canary
 
 
 def plain(value):
@@ -153,39 +157,11 @@ def test_no_pickle_is_too_large(monkeypatch):
         read_pickle(b"\x80\x02" + b"N" * 20 + b".", "x")
 
 
-def described(data, *, shortcut):
-    def persistent(identity):
-        return ("storage", identity)
-
-    value, end, _ = read_pickle(data, "x", persistent=persistent, shortcut=shortcut)
-    return told(value), end
-
-
-def told(value):
-    """A value to compare; the empty dictionary of hooks may be left out."""
-    if type(value) is Foreign and value.name == "OrderedDict":
-        return None
-    if type(value) is Foreign:
-        return value.full_name, [told(part) for part in value.arguments], told(value.state)
-    if type(value) is Items:
-        return [told(part) for part in value] or None
-    if type(value) in (list, tuple):
-        return [told(part) for part in value]
-    return value.full_name if type(value) is Global else value
-
-
-def test_the_shortcut_changes_nothing():
-    shared = torch.ones(300)
-    state = {f"layer.{number}": torch.ones(number % 4 + 1, 3) for number in range(400)}
-    state |= {f"view.{number}": shared[number:] for number in range(280)}
-    state |= {f"odd.{number}": torch.ones(2, dtype=torch.uint16) for number in range(20)}
-    state |= {f"scalar.{number}": torch.tensor(number) for number in range(20)}
-    data = description_of(state)
-    assert described(data, shortcut=True) == described(data, shortcut=False)
-
-
-def test_the_shortcut_changes_nothing_of_what_is_asked_for_again():
-    data = description_of({f"layer.{number}": torch.ones(3) for number in range(400)})
-    for number in range(3000, 3020):  # a tuple of arguments or of an id among them
-        asking = data[:-1] + b"j" + struct.pack("<I", number) + b"."
-        assert described(asking, shortcut=True) == described(asking, shortcut=False)
+def test_large_files_may_have_more_instructions():
+    assert opcodes_limit(1_000) == OPCODES_LIMIT
+    assert opcodes_limit(10 * OPCODES_LIMIT) == 5 * OPCODES_LIMIT
+    assert opcodes_limit(1 << 50) < 1 << 25
+    data = b"\x80\x02" + b"N0" * 50 + b"N."
+    assert read_pickle(data, "x", limit=200)[0] is None
+    with pytest.raises(PickleError, match="more than 100 instructions, which is as many"):
+        read_pickle(data, "x", limit=100)

@@ -84,4 +84,4 @@ def test_many_ranges_in_one_are_not_compared_one_by_one() -> None:
 def test_the_tie_column_names_the_first_row() -> None:
     space, start, size = columns([(0, 0, 4), (0, 8, 4), (0, 0, 4), (1, 0, 4)])
     ids = np.asarray([7, 5, 3, 1], np.int32)
-    assert tied(np.arange(4), space, start, size, ids).tolist() == [7, -1, 7, -1]
+    assert tied(Places(space, start, size), np.arange(4), ids).tolist() == [7, -1, 7, -1]

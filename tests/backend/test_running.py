@@ -321,6 +321,19 @@ def test_an_error_of_a_waiting_request_leaves_order():
     assert generators() == states
 
 
+def test_flags_that_the_forward_sets_are_given_back():
+    class Toggles(nn.Sequential):
+        def forward(self, x):
+            self.train(not self.training)
+            return super().forward(x)
+
+    model = Toggles(nn.Linear(2, 2), nn.Dropout().eval())
+    before = flags(model)
+    for mode in ("eval", "train"):
+        run(model, inputs(1, 2), mode=mode)
+        assert flags(model) == before
+
+
 # -- errors --------------------------------------------------------------------------------------
 
 

@@ -446,6 +446,27 @@ def test_a_file_that_needs_trust_says_so(session, tmp_path):
     applied(session, "sample:mlp")
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_nested_state_is_found_where_torch_finds_it(session, tmp_path, legacy):
+    model = fresh("sample:mlp")
+    held = {"nets": {"first": model.state_dict(), "second": 1}, "epoch": 3}
+    torch.save(held, tmp_path / "nested.pt", _use_new_zipfile_serialization=not legacy)
+    session.open("sample:mlp", seed=1)
+    session.load_state(str(tmp_path / "nested.pt"), fit=True)
+    assert '["nets"]["first"]' in session.get_script().text
+    applied(session, "sample:mlp")
+
+
+def test_a_pickled_model_gives_its_state(session, tmp_path):
+    with Session() as other:
+        other.open("sample:mlp", seed=2)
+        torch.save(other._opened.model, tmp_path / "whole.pt")
+    session.open("sample:mlp", seed=1)
+    session.load_state(str(tmp_path / "whole.pt"))
+    assert any("only where you trust" in note for note in session.get_script().notes)
+    applied(session, "sample:mlp")
+
+
 # -- what it cannot do -----------------------------------------------------------------------------
 
 

@@ -124,6 +124,7 @@ def test_one_name_in_two_shards_is_told_apart(tmp_path):
         ("", "not beside it"),
         ("a\0b", "not beside it"),
         ("other.safetensors", 'lacks "other.safetensors" of the 1 files'),
+        ("x" * 5000, 'xxx" of the 1 files'),
         (NAMES[1], '"a.weight" is in a shard that does not hold it'),
     ],
 )

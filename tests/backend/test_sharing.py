@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from inspector_app.backend.sharing import overlapping_rows, tied_rows
+from inspector_app.backend.sharing import Tie, kind_of_tie, overlapping_rows, tied_rows
+from inspector_app.protocol.table import Flag
 from tests.backend.edit_models import at, paths, tree_of
 
 
@@ -83,3 +84,40 @@ def test_agrees_with_writing(slices, data):
     }
     mine = ranges[f"p{chosen}"]
     assert {name for name in found - changed if ranges[name] != mine} == set()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 11), st.integers(1, 3), st.integers(1, 3)), min_size=1, max_size=6
+    )
+)
+def test_the_flag_says_which_rows_overlap(slices):
+    base = torch.zeros(32)
+    model = nn.ParameterList(
+        nn.Parameter(base[start : start + length * step : step]) for start, length, step in slices
+    )
+    tree = tree_of(model)
+    for index in range(len(slices)):
+        row = at(tree, str(index))
+        assert tree.table.has(int(row[0]), Flag.OVERLAPS) == bool(len(overlapping_rows(tree, row)))
+
+
+def test_what_overlaps_a_tied_row_overlaps_this_one():
+    base = torch.zeros(12)
+    model = nn.Module()
+    model.gaps = nn.Parameter(base[:11:5])  # bytes of 0, 5 and 10
+    model.whole = nn.Parameter(base[:11])  # the same range
+    model.between = nn.Parameter(base[2:4])
+    tree = tree_of(model)
+    assert named(tree, overlapping_rows(tree, at(tree, "gaps"))) == {"between"}
+
+
+def test_kinds_of_ties():
+    tensor = torch.zeros(4)
+    array = np.zeros(4, np.float32)
+    assert kind_of_tie(tensor, tensor) is Tie.OBJECT
+    assert kind_of_tie(tensor, tensor.view(2, 2)) is Tie.STORAGE
+    assert kind_of_tie(torch.from_numpy(array), torch.from_numpy(array)) is Tie.BYTES
+    sparse = tensor.to_sparse()
+    assert kind_of_tie(sparse, sparse.detach()) is Tie.WRAPPED

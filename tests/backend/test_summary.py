@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.ao.nn.quantized import dynamic
 
 from inspector_app.backend.opening import open_checkpoint
 from inspector_app.backend.summary import bytes_text, summary_json, summary_text
@@ -191,3 +192,20 @@ def test_every_tensor_outside_of_the_model_is_marked() -> None:
     assert len(marked) == 5
     assert lines[-1].startswith("5 tensors are not registered")
     assert lines[-2].startswith("1 module · 0 parameters ")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_packed_weights_are_told_beside_the_totals() -> None:
+    model = nn.Sequential(dynamic.Linear(2, 2), dynamic.LSTM(2, 2), nn.Linear(1, 1))
+    lines = as_text(model)
+    assert lines[-2].startswith("7 modules · 2 parameters ")
+    assert lines[-1] == (
+        "2 modules hold packed quantized weights: no parameters, and not counted here."
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_computed_weight_is_no_mistake_of_registration() -> None:
+    lines = as_text(nn.utils.weight_norm(nn.Linear(2, 2)))
+    assert lines[-1].startswith("1 module · ")
+    assert any(line.endswith("  computed") for line in lines)

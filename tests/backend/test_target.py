@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -120,7 +121,20 @@ def test_missing_file_names_its_neighbours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["", " ", "nothing_here", "a.b", "a\0b", ":", "::", "x.py:", "é"]
+    "target",
+    [
+        "",
+        " ",
+        "x" * 5000,
+        "x" * 5000 + ".py",
+        "nothing_here",
+        "a.b",
+        "a\0b",
+        ":",
+        "::",
+        "x.py:",
+        "é",
+    ],
 )
 def test_nonsense_is_told_in_a_sentence(target: str) -> None:
     sentence(target)

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from inspector_app.backend.tensors import share_a_byte
+from inspector_app.backend.tensors import share_a_byte, why_wrapped, without_subclass
 from inspector_app.backend.tree import build_tree, totals
 from inspector_app.protocol.table import Flag
 from tests.backend.strange_tensors import (
+    NAMES,
     Liar,
     distributed_tensor,
     holding,
@@ -114,7 +115,7 @@ UNUSUAL = {name for name in STRANGE if name.startswith("sparse")} | {
 
 def test_tensors_of_every_kind() -> None:
     strange = strange_tensors()
-    assert strange.keys() == STRANGE.keys()
+    assert strange.keys() == STRANGE.keys() == set(NAMES)
     tree = build_tree(holding(strange))
     at, table = rows(tree), tree.table
     for name, (shape, size) in STRANGE.items():
@@ -167,3 +168,23 @@ def test_sharing_a_byte() -> None:
     assert not share_a_byte(meta[:, ::2], meta[:, 1::2])
     assert share_a_byte(meta[:, ::2], meta[:, 2:4])
     assert share_a_byte(torch.ones(2).as_subclass(Liar)[::2], base)  # cannot be told
+
+
+def test_what_wraps_others_has_no_values_of_its_own() -> None:
+    reasons = {name: why_wrapped(tensor) for name, tensor in strange_tensors().items()}
+    assert {name: reason for name, reason in reasons.items() if reason} == {
+        "vmapped": "a wrapper of torch.func",
+        "tracked": "a wrapper of torch.func",
+        "functional": "a wrapper of torch.func",
+        "two": "a TwoTensor, which wraps other tensors",
+        "jagged": "a NestedTensor, which wraps other tensors",
+        "refuser": "a Refuser, which wraps other tensors",
+        "fake": "a FakeTensor, which wraps other tensors",
+    }
+
+
+def test_without_its_subclass() -> None:
+    values = torch.ones(2, 3)
+    plain = without_subclass(values.as_subclass(Liar))
+    assert type(plain) is torch.Tensor
+    assert plain.data_ptr() == values.data_ptr()

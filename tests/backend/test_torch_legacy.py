@@ -55,7 +55,7 @@ def test_a_class_without_source_is_listed_all_the_same(tmp_path):
 
 def test_long_descriptions_are_read_in_larger_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(torch_legacy, "_FIRST_READ", 100)
-    monkeypatch.setattr(torch_legacy, "SIZE_LIMIT", 40_000)
+    monkeypatch.setattr(torch_legacy, "SIZE_LIMIT", 26_000)
     state = {f"layer.{number}": torch.full((3,), float(number)) for number in range(200)}
     file = LegacyTorchFile(written(tmp_path, legacy_of(state)))
     assert list(file.entries) == list(state)

@@ -16,13 +16,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
-
-from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
 
 from inspector_app.gui.app import make_application
 from inspector_app.gui.client.session import ClientSession
@@ -30,6 +27,7 @@ from inspector_app.gui.main_window import MainWindow
 from inspector_app.gui.settings import Settings
 from inspector_app.protocol.messages import Opened, Selection
 from tests.benchmarks.bench_checkpoint import sparse_checkpoint
+from tests.benchmarks.painting import Painted, wait
 from widgets.theme import ThemeManager
 
 # The builder in models.py, telling when the model was there and what walking it costs.
@@ -49,35 +47,6 @@ def build_model():
         file.write(f"{{statistics.median(times)}} {{time.monotonic()}}")
     return model
 """
-
-
-class Painted(QObject):
-    """Notes when a widget was painted last."""
-
-    def __init__(self, widget: QObject) -> None:
-        super().__init__()
-        self.last = 0.0
-        widget.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Paint:
-            # After this event has been handled: then it is on the screen.
-            QTimer.singleShot(0, self, self._note)
-        return False
-
-    def _note(self) -> None:
-        self.last = time.monotonic()
-
-
-def wait(condition: Callable[[], bool]) -> None:
-    """Run the event loop until ``condition`` holds; looks once a millisecond."""
-    loop = QEventLoop()
-    timer = QTimer()
-    timer.setInterval(1)
-    timer.timeout.connect(lambda: loop.quit() if condition() else None)
-    timer.start()
-    loop.exec()
-    timer.stop()
 
 
 def one_round(window: MainWindow, painted: Painted, target: str, told: Path) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Archives of torch.save: opening a large one and one of many small tensors.
+"""Files of torch.save: opening a large one, and ones of many small tensors in both forms.
 
 ``python tests/benchmarks/bench_torch_archive.py [--gigabytes 4] [--small 46000]``
 
@@ -31,10 +31,10 @@ def resident() -> float:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def opening(path: str, label: str) -> None:
+def opening(path: str, label: str, *, mmap: bool = True) -> None:
     """Time and memory of the description, the rows and the fingerprint."""
     start = time.perf_counter()
-    loaded = torch.load(path, mmap=True, weights_only=True)
+    loaded = torch.load(path, mmap=mmap, weights_only=True)
     theirs = time.perf_counter() - start
     del loaded
     before = resident()
@@ -51,7 +51,7 @@ def opening(path: str, label: str) -> None:
     print(
         f"{label}: {rows:,} rows in {statistics.median(wholes):.2f} s, of which the description "
         f"{statistics.median(opens):.2f} s; memory +{resident() - before:.0f} MB "
-        f"(torch.load with mmap: {theirs:.2f} s)"
+        f"(torch.load{' with mmap' if mmap else ''}: {theirs:.2f} s)"
     )
 
 
@@ -72,8 +72,12 @@ def main() -> None:
             f"model.layers.{n // 768}.mlp.experts.{n // 3 % 256}.{n % 3}.weight"
             for n in range(sizes.small)
         ]
-        torch.save({name: torch.ones(128) for name in names}, path)
+        shapes = (128,), (16, 8), (4, 32)
+        small = {name: torch.ones(shapes[n % 3]) for n, name in enumerate(names)}
+        torch.save(small, path)
         opening(path, f"{sizes.small:,} small tensors")
+        torch.save(small, path, _use_new_zipfile_serialization=False)
+        opening(path, f"{sizes.small:,} small tensors in the older form", mmap=False)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,8 @@ def state() -> dict[str, Any]:
         "process": os.getpid(),
         "notice": main_window.notices.text,
         "rows": len(table),
+        "filter": main_window.tree_panel.status.text(),
+        "selected": main_window.selected.paths,
         "boxes": boxes,
         "history": [(e.title, e.done) for e in main_window.history_model.entries],
         "watched": sorted(main_window.live.watched),

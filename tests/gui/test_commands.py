@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMainWindow
 
-from inspector_app.gui.commands import SEPARATOR, Command, CommandRegistry
+from inspector_app.gui.commands import SEPARATOR, Command, CommandRegistry, Submenu, ids_in
 
 OPEN = Command("file.open", "&Open…", "open", "Ctrl+O", "Open a model or a checkpoint.")
 FREEZE = Command("edit.freeze", "&Freeze && hold", "freeze", "F; Ctrl+Shift+F", "Freeze rows.")
@@ -90,6 +90,15 @@ def test_menus_and_toolbars_come_from_ids(window, registry):
     assert [action.text() for action in window.menuBar().actions()] == ["&File", "&View"]
     assert menus[0].actions()[0] is registry.action("file.open")
     assert menus[0].toolTipsVisible()
+
+
+def test_menus_hold_menus(window, registry):
+    copy = Submenu("&Freezing", "freeze", ("edit.freeze", SEPARATOR, "view.dark"))
+    menu = registry.menu("Menu", ["file.open", copy])
+    below = menu.actions()[1].menu()
+    assert below.title() == "&Freezing"
+    assert [action.objectName() for action in below.actions()] == ["edit.freeze", "", "view.dark"]
+    assert ids_in(["file.open", copy, SEPARATOR]) == ["file.open", "edit.freeze", "view.dark"]
 
 
 def test_the_help_page_lists_all_keys(registry):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtCore import QByteArray, QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QMenu, QPushButton, QToolButton
 
 from inspector_app.gui import app
 from inspector_app.gui.main_window import MainWindow
+from inspector_app.gui.models.columns import Column
 from inspector_app.gui.panels.export_dialog import ExportDialog
 from inspector_app.gui.panels.freeze_pattern_dialog import FreezePatternDialog
 from inspector_app.gui.panels.initialize_dialog import InitializeDialog
@@ -33,6 +34,7 @@ from inspector_app.protocol.messages import (
     Watch,
 )
 from inspector_app.protocol.table import Flag
+from tests.gui.fake_session import FakeSession
 from widgets.theme import ThemeManager
 from widgets.tree_row import TreeRole
 
@@ -456,6 +458,67 @@ def test_docks_and_their_commands_agree(qtbot, opened):
     assert not opened.history_panel.isVisible()
     trigger(opened, "view.history")
     assert opened.history_panel.isVisible()
+
+
+def test_docks_columns_and_splitter_are_there_again_at_the_next_start(qtbot, opened, tmp_path):
+    trigger(opened, "view.history")
+    trigger(opened, "view.column_mode")
+    opened.splitter.setSizes([300, 900])
+    left, right = opened.splitter.sizes()
+    opened.close()
+    settings = Settings(tmp_path / "settings.ini")
+    again = MainWindow(FakeSession(), settings, opened._themes)
+    qtbot.addWidget(again)
+    again.show()
+    assert not again.live_panel.isVisible()  # nothing is open yet
+    again.opening.open("fake.py:make")
+    qtbot.waitUntil(lambda: again.session.target is not None)
+    settle(qtbot, again)
+    assert again.live_panel.isVisible()
+    assert not again.history_panel.isVisible()
+    assert not again.registry.action("view.history").isChecked()
+    assert Column.MODE in again.tree_panel.columns.shown
+    # The screen of the tests is smaller than the window was: the share is what is kept.
+    sizes = again.splitter.sizes()
+    assert sizes[0] / sum(sizes) == pytest.approx(left / (left + right), abs=0.05)
+    again.close()
+    again.session.deleteLater()
+
+
+def test_a_window_that_opened_nothing_forgets_nothing(qtbot, window, tmp_path):
+    state = QByteArray(b"of another time")
+    Settings(tmp_path / "settings.ini").window_state = state
+    again = MainWindow(FakeSession(), Settings(tmp_path / "settings.ini"), window._themes)
+    qtbot.addWidget(again)
+    again.show()
+    again.close()
+    again.session.deleteLater()
+    assert Settings(tmp_path / "settings.ini").window_state == state
+
+
+def test_keys_of_the_tree_in_the_window(qtbot, opened):
+    view, line = opened.tree_panel.view, opened.tree_panel.filter
+    control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+    view.select_row(5)
+    qtbot.keyClick(opened, Qt.Key.Key_C, control)
+    assert QGuiApplication.clipboard().text().split("\n")[1].startswith("body.0.weight\tParameter")
+    assert not opened.registry.action("edit.find_next").isEnabled()
+    qtbot.keyClick(opened, Qt.Key.Key_F, control)
+    qtbot.keyClicks(line, "bias")
+    qtbot.keyClick(opened, Qt.Key.Key_F3)
+    assert opened.selected.rows == [6]
+    qtbot.keyClick(opened, Qt.Key.Key_F3)
+    assert opened.selected.rows == [10]
+    qtbot.keyClick(opened, Qt.Key.Key_F3, shift)
+    assert opened.selected.rows == [6]
+    qtbot.keyClick(opened, Qt.Key.Key_F1, shift)
+    assert opened.tree_panel.help.isVisible()
+    opened.tree_panel.help.close()
+    qtbot.keyClick(view, Qt.Key.Key_Escape)
+    assert line.text() == ""
+    opened.tree_panel.view.select_row(3)
+    qtbot.keyClick(view, Qt.Key.Key_Asterisk)
+    assert view.isExpanded(opened.tree_model.index_of(4))
 
 
 def test_the_theme_is_remembered(opened, tmp_path):

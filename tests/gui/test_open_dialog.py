@@ -124,3 +124,14 @@ def test_a_sample_shows_its_arguments(open_dialog):
     assert dialog.factory.list.topLevelItemCount() > 0
     assert dialog.choice.target == "sample:mlp"
     assert dialog.open_button.isEnabled()
+
+
+def test_tab_goes_from_the_factories_to_their_arguments(qtbot, open_dialog, file):
+    dialog = open_dialog(str(file))
+    dialog.factory.list.setFocus()
+    qtbot.keyClick(dialog.factory.list, Qt.Key.Key_Down)
+    assert dialog.factory.name == "make"
+    qtbot.keyClick(dialog.factory.list, Qt.Key.Key_Tab)
+    assert dialog.focusWidget() is dialog.factory.form.fields["hidden"]
+    qtbot.keyClick(dialog.focusWidget(), Qt.Key.Key_Tab)
+    assert dialog.focusWidget() is dialog.device

@@ -19,6 +19,8 @@ def test_defaults(path):
     assert settings.theme == "system"
     assert settings.geometry.isEmpty()
     assert settings.window_state.isEmpty()
+    assert settings.splitter.isEmpty()
+    assert settings.columns == ""
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -27,11 +29,15 @@ def test_what_was_set_is_there_at_the_next_start(path, theme):
     settings.theme = theme
     settings.geometry = QByteArray(b"\x00\xff geometry")
     settings.window_state = QByteArray(b"state")
+    settings.splitter = QByteArray(b"splitter")
+    settings.columns = "name:auto class:90 -mode:50"
     settings.sync()
     again = Settings(path)
     assert again.theme == theme
     assert again.geometry == QByteArray(b"\x00\xff geometry")
     assert again.window_state == QByteArray(b"state")
+    assert again.splitter == QByteArray(b"splitter")
+    assert again.columns == "name:auto class:90 -mode:50"
 
 
 def test_an_unknown_theme_is_neither_set_nor_believed(path):

@@ -67,6 +67,13 @@ def test_a_click_chooses_the_row_of_the_tree(qtbot, compared):
         compared.table.selectRow(1)  # not in the model
 
 
+def test_the_keyboard_alone_chooses_no_row(qtbot, dialog):
+    with qtbot.assertNotEmitted(dialog.row_chosen), qtbot.waitSignal(dialog.planned):
+        dialog.compare()
+    dialog.table.setFocus()
+    assert dialog.table.selectionModel().selectedRows() == []
+
+
 def test_what_fits_is_loaded_on_request(qtbot, session, compared):
     with qtbot.waitSignal(compared.loaded) as loaded:
         qtbot.mouseClick(compared.fit_button, Qt.MouseButton.LeftButton)

@@ -287,17 +287,33 @@ def test_left_and_right_go_through_the_tree(qtbot, tree):
     assert view.current_row() == 0
 
 
-def test_letters_look_for_a_name_also_those_of_commands(qtbot, tree):
+@pytest.fixture
+def typing_pause(qapp):
+    """Sets the pause, in ms, after which a letter begins another name: none may come by itself."""
+    usual = qapp.keyboardInputInterval()
+    yield qapp.setKeyboardInputInterval
+    qapp.setKeyboardInputInterval(usual)
+
+
+@pytest.mark.parametrize(("keys", "row"), [("he", 12), ("'wid", 16)])
+def test_letters_look_for_a_name_also_those_of_commands(qtbot, tree, typing_pause, keys, row):
+    typing_pause(60_000)
     tree.view.select_row(0)
-    qtbot.keyClicks(tree.view, "he")
+    qtbot.keyClicks(tree.view, keys)
+    assert tree.view.current_row() == row
+
+
+def test_a_pause_begins_another_name(qtbot, tree, typing_pause):
+    typing_pause(20)
+    tree.view.select_row(0)
+    qtbot.keyClicks(tree.view, "w")
+    QTest.qWait(50)
+    qtbot.keyClicks(tree.view, "h")
     assert tree.view.current_row() == 12
-    tree.view.select_row(0)
-    QTest.qWait(450)  # a pause begins another name
-    qtbot.keyClicks(tree.view, "'wid")
-    assert tree.view.current_row() == 16
 
 
-def test_a_space_within_a_name_is_no_click_on_the_box(qtbot, tree):
+def test_a_space_within_a_name_is_no_click_on_the_box(qtbot, tree, typing_pause):
+    typing_pause(60_000)
     table = table_of(module("", "M", parameter("a b", 1), parameter("a c", 1)))
     tree.show_target(table, "other", "other")
     with qtbot.assertNotEmitted(tree.view.freeze_toggled):

@@ -290,3 +290,12 @@ def test_a_message_too_large_is_refused_by_its_sender(monkeypatch):
     encode(Parcel(np.zeros(100, np.uint8), [], {}, np.zeros(0)))
     with pytest.raises(ProtocolError, match="larger"):
         encode(Parcel(np.zeros(1000, np.uint8), [], {}, np.zeros(0)))
+
+
+def test_half_a_surrogate_pair_is_escaped():
+    array = np.arange(3)
+    message = Parcel(array, ["a\ud800", "b"], {"\udfff": 1}, np.zeros(0))
+    told = decode(b"".join(encode(message))[4:], Parcel)
+    assert told.words == ["a\\ud800", "b"]
+    assert told.numbers == {"\\udfff": 1}
+    assert np.array_equal(told.first, array)

@@ -71,6 +71,19 @@ def test_freeze_state_agrees_with_a_count_by_hand(tree):
             assert sums.freeze_state(position) is (states.pop() if len(states) == 1 else None)
 
 
+@given(trees())
+def test_columns_agree_with_one_row_after_the_other(tree):
+    table = table_of(tree)
+    sums = SubtreeSums(table)
+    rows = range(len(table))
+    for what in ("parameters", "trainable", "bytes"):
+        assert sums.every(what).tolist() == [getattr(sums, what)(p) for p in rows]
+    chosen, sets = sums.every_set(table.dtype_index, table.dtypes)
+    assert [sets[at] for at in chosen.tolist()] == [sums.dtypes(p) for p in rows]
+    plain = [sum(int(table.bytes[p]) for p in below(table, position)) for position in rows]
+    assert sums.every_plain(table.bytes).tolist() == plain
+
+
 def tensor(row: int, role: Role, tie: int = 1, flags: int = TRAINED, count: int = 10) -> Node:
     return Node(row, str(row), role, flags, "Tensor", (count,), "float32", "cpu", count, 40, tie)
 

@@ -63,6 +63,7 @@ class _Export:
         total = sum(form.size for form in self._forms)
         passes = 1 if options.format == "torch" and not options.from_disk else 2
         self._progress = Progress(job, passes * total)
+        self._from_pens: list[str] = []
 
     def _notes(self, names: list[str]) -> dict[str, str]:
         """What a file with these names carries."""
@@ -109,7 +110,7 @@ class _Export:
             if self._sharded:
                 sealed.insert(0, self._write_index(drafts.open(files[0]), paths, sealed))
             drafts.put_in_place()
-            notes = list(drafts.notes)
+            notes = drafts.notes + self._from_pens
         beside = others_beside(self._base, files)
         if beside:
             notes.append(
@@ -120,10 +121,13 @@ class _Export:
         return sealed, files, notes
 
     def _write(self, draft: Draft, form: SafetensorsForm | TorchForm) -> Sealed:
+        pen = Pen(draft)
         try:
-            return form.write(Pen(draft), self._progress, from_disk=self._options.from_disk)
+            return form.write(pen, self._progress, from_disk=self._options.from_disk)
         except TargetError:
             raise _unreadable(draft) from None
+        finally:
+            self._from_pens += pen.notes
 
     def _write_index(self, draft: Draft, paths: list[str], sealed: list[Sealed]) -> Sealed:
         """The index of several files."""
@@ -196,6 +200,11 @@ def export(
     facts = facts or ExportFacts()
     plan = make_plan(source, options, only=only, facts=facts, job=job)
     refuse(plan.report, options.format)
+    if not plan.names and plan.report.left_out:
+        raise RequestError(
+            f"Nothing is left to be written: all {len(plan.report.left_out):,} keys of the state "
+            "dict are left out."
+        )
     versions: Mapping[str, Any] | None = versions_of(
         getattr(source, "versions", None), options.renames
     )

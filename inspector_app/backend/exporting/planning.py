@@ -54,6 +54,8 @@ def _reason_against(name: str, spec: Spec, torch_format: Callable[[], str] | Non
     except UnicodeEncodeError:
         return "its name is not valid text"
     if torch_format is not None:
+        if not spec.reason and not isinstance(getattr(torch, spec.dtype, None), torch.dtype):
+            return f"{spec.dtype}, which torch {torch.__version__} does not know"
         return torch_format() if spec.reason else ""
     if name == METADATA:
         return "the format keeps this name for itself"
@@ -86,12 +88,13 @@ class _Planner:
         self._left_out: list[LeftOut] = []
         self._refused: list[LeftOut] = []
         self._notes: list[str] = []
+        self._specs: dict[str, Spec] = {}  # by key, of all that could be written
 
     def plan(self) -> Plan:
         """The plan; raises RequestError where the options fit nothing, Cancelled."""
         names = self._choose()
         keys = {name: key for key, name in names.items()}
-        specs = {name: self._source.spec(key) for name, key in keys.items()}
+        specs = {name: self._specs[key] for name, key in keys.items()}
         written = Written(self._source, keys, specs, self._target)
         self._refuse_overflow(written, specs)
         for refused in self._refused:
@@ -137,7 +140,7 @@ class _Planner:
         options = self._options
         names = self._source.names()
         wanted = keys_matching(names, self._only) if self._only else set(names)
-        unwanted = keys_matching(names, options.skip)
+        unwanted = keys_matching(names, options.skip) if options.skip else set()
         trains = self._facts.trains
         if options.trainable and trains is None:
             raise RequestError(
@@ -173,7 +176,7 @@ class _Planner:
         return chosen
 
     def _reason(self, key: str, name: str) -> str:
-        spec = self._source.spec(key)
+        spec = self._specs[key] = self._source.spec(key)
         probe = None
         if self._options.format == "torch":
 

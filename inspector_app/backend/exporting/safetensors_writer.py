@@ -1,9 +1,9 @@
 """A safetensors file: its header, and its data written, hashed and compared.
 
-What the file holds must be hashed before its first byte is final, since the header notes that hash
-and stands before the data.  So there are two passes: one hashes the values piece by piece on all
-cores; one writes each piece, reads it back, compares it with the source and hashes the file.  A
-check sum tells whether a piece was still the same in the second one.
+The header notes a hash of the contents and stands before the data, so it must be known before the
+sha256 of the file can begin.  Therefore there are two passes: one sums up the values piece by piece
+on all cores, which is cheap; one writes each piece, reads it back, compares it with the source and
+hashes the file.  A sum tells whether a piece was still the same in the second one.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from inspector_app.protocol.errors import RequestError
 from inspector_app.protocol.messages import ExportOptions
 
 INDEX = ".index.json"
-_LARGEST = 99_999  # files: five digits
+_MOST = 2_000  # files; so many are read, too
 _ENTRY = 512  # bytes at most that a format spends on one value, but for its name
 
 
@@ -71,9 +71,9 @@ def shards(
             room = limit - fixed
         parts[-1] += together
         room -= size
-    if len(parts) > _LARGEST:
+    if len(parts) > _MOST:
         raise RequestError(
-            f"Files of {limit:,} bytes would be {len(parts):,} files; {_LARGEST:,} are the most "
+            f"Files of {limit:,} bytes would be {len(parts):,} files; {_MOST:,} are the most "
             "there can be: allow larger ones."
         )
     return parts

@@ -15,7 +15,7 @@ import torch
 
 from inspector_app.backend.conversion import Conversion, conversion, problem_with_values, word
 from inspector_app.backend.formats.values import Bytes
-from inspector_app.backend.states import Spec, StateSource
+from inspector_app.backend.states import BLOCK, Spec, StateSource
 from inspector_app.protocol.errors import RequestError
 
 FLOATS = (
@@ -61,15 +61,16 @@ def converted_spec(spec: Spec, target: torch.dtype) -> Spec:
 
 
 def typed_blocks(blocks: Iterator[Bytes], dtype: torch.dtype) -> Iterator[torch.Tensor]:
-    """Bytes of a value as tensors of one dimension, however they are cut."""
+    """Bytes of a value as tensors of one dimension and some size, however they are cut."""
     rest = np.empty(0, np.uint8)
     for block in blocks:
         held = np.concatenate((rest, block)) if len(rest) else block
         whole = len(held) - len(held) % dtype.itemsize
         held, rest = held[:whole], held[whole:]
-        if len(held):
+        for start in range(0, len(held), BLOCK):
+            part = held[start : start + BLOCK]
             # torch warns of memory that cannot be written, as what was read from a file is.
-            owned = held if held.flags.writeable else held.copy()
+            owned = part if part.flags.writeable else part.copy()
             yield torch.from_numpy(owned).view(dtype)
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 import numpy as np
 from msgspec import structs
-from torch import nn
 
 from inspector_app.backend import exporting, verifying
 from inspector_app.backend.checkpoint import Checkpoint
 from inspector_app.backend.exporting.aliased import Aliased
 from inspector_app.backend.exporting.planning import Plan
-from inspector_app.backend.exporting.proving import Unfit, prove
+from inspector_app.backend.exporting.proving import prove
+from inspector_app.backend.exporting.rebuilding import fresh_model
 from inspector_app.backend.facade.core import Core
 from inspector_app.backend.jobs import NO_JOB, Job
-from inspector_app.backend.opening.factory import build, find_factory, seed_everything
 from inspector_app.backend.opening.model import OpenModel
 from inspector_app.backend.presets import preset_rows
 from inspector_app.backend.selecting import with_subtrees
@@ -28,20 +26,6 @@ from inspector_app.protocol.presets import CLASS, PRESET
 from inspector_app.protocol.table import Flag, Role
 
 _ALL = m.ExportOptions()
-
-
-def _fresh(opened: OpenModel, device: str) -> nn.Module:
-    """A model as the target's factory builds it; raises Unfit, TargetError."""
-    namespace = opened.namespace
-    if namespace is None or not opened.factory_name:
-        raise Unfit("no factory is known that builds this model")
-    where = os.path.basename(opened.path) or namespace.__name__
-    folder = os.path.dirname(opened.path)
-    name, factory = find_factory(namespace, opened.factory_name, where, folder)
-    if isinstance(factory, nn.Module):
-        raise Unfit("the target is a model itself, not a factory that builds one")
-    seed_everything(opened.seed)
-    return build(factory, name, opened.arguments, device, folder)
 
 
 class Exporting(Core):
@@ -65,7 +49,9 @@ class Exporting(Core):
             if not isinstance(opened, OpenModel):
                 reason = "a bare checkpoint has no factory that builds one"
                 return m.Proof(state="not tried", sentence=f"Not tried on a fresh model: {reason}")
-            return prove(opened.model, lambda device: _fresh(opened, device), files, plan, options)
+            return prove(
+                opened.model, lambda device: fresh_model(opened, device), files, plan, options
+            )
 
         return exporting.export(
             source,

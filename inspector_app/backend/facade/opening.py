@@ -64,7 +64,12 @@ class Opening(Loading):
         start = time.perf_counter()
         job.progress(0, 0, f"Opening {target}")
         opened = open_target(
-            target, arguments=arguments or {}, device=device, seed=seed, trusted=trusted
+            target,
+            arguments=arguments or {},
+            device=device,
+            seed=seed,
+            trusted=trusted,
+            check=job.check,
         )
         job.check()
         tree = build_tree(opened.model) if isinstance(opened, OpenModel) else opened.tree

@@ -21,7 +21,7 @@ from inspector_app.backend.facts.words import (
 )
 from inspector_app.backend.hooks import hooks_of
 from inspector_app.backend.kinds import class_name, is_of_torch
-from inspector_app.backend.module_flags import in_train_mode
+from inspector_app.backend.module_flags import in_train_mode, is_half_constructed
 from inspector_app.backend.quantization import packed_tensors, scheme_of
 from inspector_app.backend.tree import Tree
 from inspector_app.backend.walking import instance_dict
@@ -39,8 +39,7 @@ def module_facts(tree: Tree, position: int, module: nn.Module) -> Iterator[Fact]
     table = tree.table
     cls = type(module)
     yield Fact(label="Class", value=class_name(cls), exact=full_class_name(cls))
-    own = instance_dict(module)
-    if "_modules" not in own and "_parameters" not in own and not is_of_torch(cls):
+    if is_half_constructed(module):
         value = "super().__init__() has not been called: nothing it holds is registered"
         yield Fact(label="Not initialised", value=value, tone="warning")
     described = _own_description(module)

@@ -149,6 +149,7 @@ def entry_facts(tree: Tree, position: int, entry: Any) -> Iterator[Fact]:
     if type(entry) is StoredTensor:
         yield from _archive_facts(entry, stored)
     yield from tie_facts(table, position, tree.objects)
+    yield from overlap_facts(tree, position)
 
 
 def _archive_facts(entry: StoredTensor, stored: int) -> Iterator[Fact]:

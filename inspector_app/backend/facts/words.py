@@ -10,9 +10,11 @@ from torch import Tensor
 
 from inspector_app.backend.summary import bytes_text
 from inspector_app.protocol.messages import Fact
+from inspector_app.protocol.text import cut, printable
 
 BASE: Any = torch._C.TensorBase
 _NAMED = 8  # names that are spelt out in one fact
+_LONGEST_NAME = 200  # characters
 
 
 def read(name: str, tensor: Tensor) -> Any:
@@ -49,9 +51,9 @@ def extents(shape: Iterable[Any]) -> str:
 
 
 def listed(names: list[str], joint: str = ", ") -> str:
-    """The first names, and how many more there are."""
+    """The first names, and how many more there are; each as it can be read on a line."""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return joint.join(names[:_NAMED]) + more
+    return joint.join(cut(printable(name), _LONGEST_NAME) for name in names[:_NAMED]) + more
 
 
 def bytes_fact(label: str, count: int, more: str = "") -> Fact:

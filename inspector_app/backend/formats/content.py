@@ -10,7 +10,7 @@ from inspector_app.backend.formats.safetensors_file import HEADER_LIMIT, Safeten
 from inspector_app.backend.formats.sharded_file import ShardedFile, begins_like_index
 from inspector_app.backend.formats.torch_archive import BEGINNING, TorchArchive
 from inspector_app.backend.formats.torch_legacy import LegacyTorchFile, begins_like_legacy
-from inspector_app.backend.formats.values import TensorFile
+from inspector_app.backend.formats.values import Check, TensorFile, unchecked
 from inspector_app.protocol.errors import TargetError
 
 KNOWN = "a Python file with a factory (FILE.py:FACTORY) or a checkpoint (safetensors, torch.save)"
@@ -79,12 +79,12 @@ def is_torch_file(path: str | os.PathLike[str]) -> bool:
     return start.startswith(BEGINNING) or begins_like_legacy(start)
 
 
-def _of_one(path: Path, start: bytes) -> TensorFile | None:
+def _of_one(path: Path, start: bytes, check: Check) -> TensorFile | None:
     """The format of one file that holds values itself."""
     if start.startswith(BEGINNING):
-        return TorchArchive(path)
+        return TorchArchive(path, check)
     if begins_like_legacy(start):
-        return LegacyTorchFile(path)
+        return LegacyTorchFile(path, check)
     # u64 length of the header, then a JSON object.
     length = struct.unpack("<Q", start[:8])[0] if len(start) >= 9 else 0
     if start[8:9] == b"{" and (length <= HEADER_LIMIT or not _is_text(start)):
@@ -94,23 +94,26 @@ def _of_one(path: Path, start: bytes) -> TensorFile | None:
     return None
 
 
-def _shard(path: str) -> TensorFile:
+def _shard(path: str, check: Check) -> TensorFile:
     """One file of a sharded checkpoint."""
     where = Path(path)
     start = _beginning(where)
-    found = _of_one(where, start)
+    found = _of_one(where, start, check)
     if found is None:
         raise TargetError(f"{path} {_what_it_is(start).rstrip('.')}.")
     return found
 
 
-def open_file(path: str | os.PathLike[str]) -> TensorFile:
-    """The file of tensors at a path, by its content; raises TargetError.  Close it after use."""
+def open_file(path: str | os.PathLike[str], check: Check = unchecked) -> TensorFile:
+    """The file of tensors at a path, by its content; raises TargetError.  Close it after use.
+
+    ``check`` is called now and then, and may raise to end the work.
+    """
     where = Path(path)
     start = _beginning(where)
     if begins_like_index(start, where.suffix):
-        return ShardedFile(where, _shard)
-    found = _of_one(where, start)
+        return ShardedFile(where, lambda shard: _shard(shard, check))
+    found = _of_one(where, start, check)
     if found is None:
         raise TargetError(f"{where} {_what_it_is(start).rstrip('.')}.")
     return found

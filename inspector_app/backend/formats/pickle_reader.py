@@ -29,13 +29,15 @@ from inspector_app.backend.formats.pickle_values import (
     Global,
     Prepare,
 )
+from inspector_app.backend.formats.values import Check, unchecked
 from inspector_app.protocol.errors import TargetError
 
 SIZE_LIMIT = 64 << 20  # bytes of one pickle
 OPCODES_LIMIT = 2_000_000  # a tensor takes 4 in the usual way, 30 in others, a module about 100
 _OPCODES_LARGE = 20_000_000  # of a file that is large enough
-_BYTES_AN_OPCODE = 8  # of a file that has more
+_BYTES_AN_OPCODE = 2  # of a file that has more; honest pickles alone take 3 or 4
 _CONTAINERS = 0.3  # an instruction
+_TURNS = 100_000  # before it is asked again whether to go on
 _GLOBALS_LIMIT = 20_000
 _MARKS_LIMIT = 20_000
 _MEMO_GAP = 1_024  # numbers that a writer may leave out; Python 2 began to count at 1
@@ -86,12 +88,26 @@ class Machine:
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def run(self, position: int, *, shortcut: bool) -> tuple[Any, int]:
+    def run(self, position: int, *, shortcut: bool, check: Check) -> tuple[Any, int]:
         """The value, and where the pickle ends; raises Elided where ``shortcut`` took too much."""
+        left, running = self.limit, True
+        while running:
+            if not left:
+                raise Broken(
+                    f"it has more than {self.limit:,} instructions, which is as many as are "
+                    "followed in a file of this size"
+                )
+            check()
+            turns = min(left, _TURNS)
+            position, running = self._followed(position, turns, shortcut and bool(self.persistent))
+            left -= turns
+        return self.stack.pop(), position
+
+    def _followed(self, position: int, turns: int, shortcut: bool) -> tuple[int, bool]:
+        """Where it is after so many instructions, and whether there are more."""
         data, stack, marks, memo = self.data, self.stack, self.marks, self.memo
         push, pop = stack.append, stack.pop
-        shortcut = shortcut and self.persistent is not None
-        for _ in range(self.limit):
+        for _ in range(turns):
             code = data[position]
             position += 1
             if code in _PUTS:
@@ -169,16 +185,13 @@ class Machine:
                 push(value)
                 position += 4
             elif code == _STOP:
-                return pop(), position
+                return position, False
             else:
                 handler = HANDLERS.get(code)
                 if handler is None:
                     raise Broken(f"byte {position - 1:,} ({code:#04x}) is no instruction known")
                 position = handler(self, position)
-        raise Broken(
-            f"it has more than {self.limit:,} instructions, which is as many as are followed in a "
-            "file of this size"
-        )
+        return position, True
 
     # -- the stack and the memo ----------------------------------------------------------------
 
@@ -262,6 +275,7 @@ def read_pickle(
     persistent: Callable[[Any], Any] | None = None,
     prepare: Prepare | None = None,
     limit: int = OPCODES_LIMIT,
+    check: Check = unchecked,
     shortcut: bool = True,
 ) -> tuple[Any, int, list[Global]]:
     """What a pickle describes, the position behind it, and all names it refers to.
@@ -269,18 +283,19 @@ def read_pickle(
     ``builders`` are called with a tuple of arguments in place of the names they stand for,
     ``persistent`` with each id of a value that is kept elsewhere; both raise ValueError where they
     are given nonsense.  ``prepare`` makes what makes the tensors of one form.  ``where`` is the
-    file's name, ``limit`` the number of instructions that are followed.  ``shortcut`` is for tests,
-    which compare the two ways.  Raises PickleError.
+    file's name, ``limit`` the number of instructions that are followed; ``check`` is called now and
+    then, and may raise to end the work.  ``shortcut`` is for tests, which compare the two ways.
+    Raises PickleError.
     """
     machine = Machine(data, builders or {}, persistent, prepare, limit)
     try:
         if len(data) > SIZE_LIMIT:
             raise Broken(f"it has {len(data):,} bytes; {SIZE_LIMIT:,} are read at most")
         try:
-            value, end = machine.run(start, shortcut=shortcut)
+            value, end = machine.run(start, shortcut=shortcut, check=check)
         except Elided:
             machine = Machine(data, builders or {}, persistent, prepare, limit)
-            value, end = machine.run(start, shortcut=False)
+            value, end = machine.run(start, shortcut=False, check=check)
         if value is _GONE:
             raise Broken("it asks for a value that it did not keep")
         return value, end, list(machine.globals.values())

@@ -64,8 +64,12 @@ def _read_index(path: Path) -> tuple[bytes, dict[str, str], dict[str, str]]:
             "Download or write it again."
         ) from None
     if index.weight_map is None:
+        advice = (
+            f" For the model, open its folder, {path.parent}." if path.name == "config.json" else ""
+        )
         raise TargetError(
             f"{path} is a JSON file, but no index of a sharded checkpoint: it has no weight_map."
+            f"{advice}"
         )
     told = index.metadata if type(index.metadata) is dict else {}
     return text, index.weight_map, {key: note for key, note in told.items() if type(note) is str}
@@ -84,7 +88,7 @@ def _beside(index: Path, names: set[str]) -> dict[str, Path]:
                 "read from the folder of their index."
             )
     found = {name: index.parent / name for name in sorted(names)}
-    missing = [name for name, path in found.items() if not path.is_file()]
+    missing = [name for name, path in found.items() if not os.path.isfile(path)]  # never raises
     if missing:
         raise TargetError(
             f"{index.parent} lacks {_some(missing)} of the {len(names):,} files that {index.name} "

@@ -9,12 +9,10 @@ stay in the file: tensors are mapped from it read-only.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import msgspec
 
-from inspector_app.backend.collecting import without_collection
 from inspector_app.backend.formats.pickle_reader import (
     SIZE_LIMIT,
     PickleError,
@@ -24,6 +22,7 @@ from inspector_app.backend.formats.pickle_reader import (
 from inspector_app.backend.formats.torch_file import TorchFile
 from inspector_app.backend.formats.torch_storages import Storages
 from inspector_app.backend.formats.torch_values import Builders
+from inspector_app.backend.formats.values import Check
 from inspector_app.backend.formats.zip_directory import Directory, data_start, read_directory
 from inspector_app.backend.notes import NOTES_MEMBER
 from inspector_app.protocol.errors import TargetError
@@ -57,24 +56,7 @@ class _Records(Storages):
 class TorchArchive(TorchFile):
     """An open archive: what its description says, and its values on demand."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Read and check the description.
-
-        Raises TargetError where there is no such file or it is another kind of archive, and its
-        subclasses DamagedFileError and PickleError where it breaks a rule.
-        """
-        super().__init__(path)
-        try:
-            with without_collection():
-                self._read_description()
-        except ValueError as error:
-            self.close()
-            raise self._damaged(str(error)) from None
-        except BaseException:
-            self.close()
-            raise
-
-    def _read_description(self) -> None:
+    def _read_description(self, check: Check) -> None:
         self._directory = read_directory(self.read, self.size)
         self._folder = self._find_folder()
         order = self._word("byteorder")
@@ -99,6 +81,7 @@ class TorchArchive(TorchFile):
             persistent=storages.persistent,
             prepare=builders.maker(storages),
             limit=opcodes_limit(self.size),
+            check=check,
         )
         self._take(root, names, size)
         self.metadata = self._own_metadata()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from inspector_app.backend.collecting import without_collection
 from inspector_app.backend.formats.mapped_file import DamagedFileError, MappedFile
 from inspector_app.backend.formats.pickle_reader import opcodes_limit
 from inspector_app.backend.formats.pickle_values import Global
 from inspector_app.backend.formats.torch_imports import imports_of
 from inspector_app.backend.formats.torch_listing import list_values
 from inspector_app.backend.formats.torch_storages import StoredTensor
-from inspector_app.backend.formats.values import BLOCK, Bytes, TensorFile
+from inspector_app.backend.formats.values import BLOCK, Bytes, Check, TensorFile, unchecked
 from inspector_app.protocol.errors import RefusedError
 
 
@@ -23,6 +25,27 @@ class TorchFile(MappedFile, TensorFile):
     """A file by torch.save: tensors that lie in records, described by a pickle."""
 
     entries: dict[str, StoredTensor]
+
+    def __init__(self, path: str | os.PathLike[str], check: Check = unchecked) -> None:
+        """Read and check the description; ``check`` may raise now and then, to end the work.
+
+        Raises TargetError where there is no such file or it is of another kind, and its subclasses
+        DamagedFileError and PickleError where it breaks a rule.
+        """
+        super().__init__(path)
+        try:
+            with without_collection():
+                self._read_description(check)
+        except ValueError as error:
+            self.close()
+            raise self._damaged(str(error)) from None
+        except BaseException:
+            self.close()
+            raise
+
+    @abstractmethod
+    def _read_description(self, check: Check) -> None:
+        """Read all but the values; raises ValueError, with the end of a sentence."""
 
     def _damaged(self, what: str) -> DamagedFileError:
         return DamagedFileError(

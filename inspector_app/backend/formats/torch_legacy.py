@@ -9,11 +9,9 @@ classes of modules by ids that carry the class's source text along.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
-from inspector_app.backend.collecting import without_collection
 from inspector_app.backend.formats.pickle_reader import (
     SIZE_LIMIT,
     PickleError,
@@ -24,6 +22,7 @@ from inspector_app.backend.formats.pickle_values import Global, Items
 from inspector_app.backend.formats.torch_file import TorchFile
 from inspector_app.backend.formats.torch_storages import ITEM_SIZES, Storage, Storages
 from inspector_app.backend.formats.torch_values import Builders
+from inspector_app.backend.formats.values import Check
 from inspector_app.protocol.errors import TargetError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -100,35 +99,18 @@ class _Claims(Storages):
 class LegacyTorchFile(TorchFile):
     """An open file: what its description says, and its values on demand."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Read and check the description, and where each storage lies.
-
-        Raises TargetError where there is no such file or it is of another byte order, and its
-        subclasses DamagedFileError and PickleError where it breaks a rule.
-        """
-        super().__init__(path)
-        try:
-            with without_collection():
-                self._read_pickles()
-        except ValueError as error:
-            self.close()
-            raise self._damaged(str(error)) from None
-        except BaseException:
-            self.close()
-            raise
-
-    def _read_pickles(self) -> None:
+    def _read_description(self, check: Check) -> None:
         """With as little of the file as will do: how long the pickles are, nothing tells before."""
         size = self.size if self.size <= SIZE_LIMIT else _FIRST_READ
         while True:
             try:
-                return self._parse(self.read(0, size))
+                return self._parse(self.read(0, size), check)
             except PickleError:
                 if size >= min(SIZE_LIMIT, self.size):
                     raise
             size = min(8 * size, SIZE_LIMIT, self.size)
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes, check: Check) -> None:
         magic, end, _ = read_pickle(data, self.path)
         version, end, _ = read_pickle(data, self.path, start=end)
         facts, end, _ = read_pickle(data, self.path, start=end)
@@ -148,6 +130,7 @@ class LegacyTorchFile(TorchFile):
             persistent=claims.persistent,
             prepare=builders.maker(claims),
             limit=opcodes_limit(self.size),
+            check=check,
         )
         keys, end, _ = read_pickle(data, self.path, start=end)
         self._place(claims.records, keys, end, data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -12,10 +12,15 @@ import torch
 
 from inspector_app.protocol.messages import Import
 
+Check = Callable[[], None]  # called now and then; raises where the work is to end
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 BLOCK = 1 << 22  # bytes read at a time
 SAMPLE = 4096  # bytes of each sample of a file's values
+
+
+def unchecked() -> None:
+    """A :data:`Check` that never ends anything."""
 
 
 class PlainValue(msgspec.Struct, frozen=True, gc=False):

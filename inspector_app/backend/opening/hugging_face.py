@@ -105,12 +105,12 @@ def _library(folder: Path) -> ModuleType:
     """``transformers``; raises TargetError where it is not installed."""
     try:
         import transformers
-    except ImportError as error:
+    except Exception as error:  # noqa: BLE001 - one that does not fit the installed torch
         weights = weights_in(folder)
         alone = f" The weights alone can be opened without it: {weights}." if weights else ""
         raise TargetError(
             f"{folder} is a model of Hugging Face's transformers, which cannot be imported here "
-            f"({error}). Install it with 'pip install transformers'.{alone}"
+            f"({spoken(error)}). Install it with 'pip install transformers'.{alone}"
         ) from None
     module: ModuleType = transformers
     return module
@@ -149,12 +149,24 @@ def _check_type(library: ModuleType, folder: Path, config: Config) -> None:
     )
 
 
+def _check_kernels(folder: Path, read: Any) -> None:
+    """Raise TargetError where the configuration asks for compiled code from the hub."""
+    for field in ("_attn_implementation", "_experts_implementation"):
+        wanted = str(getattr(read, field, None) or "")
+        if "/" in wanted:
+            raise TargetError(
+                f"{folder / CONFIG} asks for the kernel '{wanted[:100]}' from the hub, which is "
+                "not fetched here. Take that line out of it, or open the weights alone."
+            )
+
+
 class _Source:
     """The class and configuration that a folder names; building may raise whatever it likes."""
 
     def __init__(self, library: ModuleType, folder: Path, config: Config) -> None:
         self._folder = str(folder)
         self._config = library.AutoConfig.from_pretrained(self._folder, **_LOCAL)
+        _check_kernels(folder, self._config)
         named = (
             getattr(library, name, None)
             for name in config.architectures or ()
@@ -272,25 +284,40 @@ def _inputs(model: nn.Module) -> ModuleType | None:
     return module
 
 
+def _weights_onto(source: _Source, folder: Path, opened: OpenModel) -> None:
+    """Load the folder's weights, or name them for our own loader; tell what was not loaded."""
+    weights = weights_in(folder)
+    if weights is None:
+        opened.notes.append("The folder holds no weights: all values are initial ones.")
+        return
+    if opened.device == "meta":
+        opened.notes.append(f"{weights.name} was not loaded: on meta, tensors hold no values.")
+        return
+    opened.state_path = str(weights)
+    if not _is_by_name(weights, opened.model):
+        seed_everything(opened.seed)  # what the weights lack is drawn again
+        _converted(source, weights, opened)
+    opened.model.eval()  # as the library gives a model with weights
+
+
 def open_hugging_face(
     folder: Path, config: Config, target: str, device: str, seed: int
 ) -> OpenModel:
     """The model of a folder, built from its ``config.json``.
 
-    ``state_path`` names its weights, which are not laid on yet.  Raises TargetError.
+    ``state_path`` names its weights where they are still to be laid on.  Raises TargetError.
     """
     failure = None
-    weights = weights_in(folder)
     with _offline():
         library = _library(folder)
         with _quiet(library):
-            _check_type(library, folder, config)
             seed_everything(seed)
             try:
+                _check_type(library, folder, config)
                 source = _Source(library, folder, config)
                 with on_device(device):
                     model = source.fresh()
-            except KeyboardInterrupt:
+            except (TargetError, KeyboardInterrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 - whatever the library raises
                 failure = failed(error, f"Building the model of {folder / CONFIG}", str(folder))
@@ -306,17 +333,6 @@ def open_hugging_face(
                 seed=seed,
                 kind="hugging_face",
             )
-            if weights is None:
-                opened.notes.append("The folder holds no weights: all values are initial ones.")
-            elif device == "meta":
-                opened.notes.append(
-                    f"{weights.name} was not loaded: on meta, tensors hold no values."
-                )
-            else:
-                opened.state_path = str(weights)
-                if not _is_by_name(weights, model):
-                    seed_everything(seed)
-                    _converted(source, weights, opened)
-                opened.model.eval()  # as the library gives a model with weights
+            _weights_onto(source, folder, opened)
     opened.inputs = _inputs(opened.model)
     return opened

@@ -17,6 +17,7 @@ from typing import Any
 from inspector_app.backend.checkpoint import Checkpoint
 from inspector_app.backend.formats.content import KNOWN, is_torch_file, open_file
 from inspector_app.backend.formats.pickle_reader import PickleError
+from inspector_app.backend.formats.values import Check, unchecked
 from inspector_app.backend.opening.factory import (
     build,
     find_factory,
@@ -45,8 +46,6 @@ def _open_factory(
     user_path: bool,
 ) -> OpenModel:
     """Load the code, seed, call the factory."""
-    if not -(2**63) <= seed < 2**64:
-        raise TargetError(f"The seed {seed} is too large: torch takes -2**63 to 2**64 - 1.")
     seed_everything(seed)
     if path is not None:
         where, title, own_folder = path.name, path.stem, str(path.parent)
@@ -80,17 +79,25 @@ def _split(target: str) -> tuple[str, str | None]:
     return target, None
 
 
-def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+def _exists(path: Path) -> bool:
+    """Whether there is something at a path; raises TargetError where that cannot be told."""
+    try:
+        return path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise TargetError(f"{str(path)[:200]} cannot be read: {error.strerror}.") from None
+
+
+def open_checkpoint(path: str | os.PathLike[str], check: Check = unchecked) -> Checkpoint:
     """The checkpoint at a path, by its content, or the one in a folder; raises TargetError.
 
-    Close it after use.
+    Close it after use.  ``check`` is called now and then, and may raise to end the work.
     """
     found = Path(path).expanduser()
-    if not found.exists():
+    if not _exists(found):
         raise _missing(str(path), str(path), found)
     if found.is_dir():
-        return checkpoint_of_folder(found, str(path))
-    return Checkpoint(open_file(found), str(path))
+        return checkpoint_of_folder(found, str(path), check)
+    return Checkpoint(open_file(found, check), str(path))
 
 
 def _refuse_arguments(arguments: Mapping[str, Any], what: str) -> None:
@@ -138,6 +145,7 @@ def open_target(
     seed: int = 0,
     trusted: bool = False,
     user_path: bool = True,
+    check: Check = unchecked,
 ) -> OpenModel | Checkpoint:
     """The model or checkpoint that ``target`` names.
 
@@ -145,11 +153,14 @@ def open_target(
     set for torch, numpy and Python before the file is loaded and before the factory runs.  With
     ``user_path`` the file's folder (the current folder for ``package.module``) is put in front of
     ``sys.path``.  ``trusted`` unpickles a file of torch.save, which runs what it names; else
-    nothing of such a file is run.  Raises TargetError with a sentence that says what to do.
+    nothing of such a file is run.  ``check`` is called now and then while a file is read, and may
+    raise to end that.  Raises TargetError with a sentence that says what to do.
     """
     given = dict(arguments or {})
     if device not in ("cpu", "meta"):
         raise TargetError(f"Models are opened on 'cpu' or 'meta', not on '{device}'.")
+    if not -(2**63) <= seed < 2**64:
+        raise TargetError(f"The seed {seed} is too large: torch takes -2**63 to 2**64 - 1.")
     if not target.strip():
         raise TargetError(f"The target is empty: name {KNOWN}, or sample:NAME.")
     if target.startswith(_SAMPLE):
@@ -163,14 +174,14 @@ def open_target(
     whole = Path(target).expanduser()
     head, factory_name = _split(target)
     # A file whose own name has a colon is that file.
-    path = whole if whole.exists() else Path(head).expanduser()
+    path = whole if _exists(whole) else Path(head).expanduser()
     if path is whole:
         head, factory_name = target, None
     is_package = factory_name is not None and re.fullmatch(_DOTTED, head) is not None
     if path.is_dir() and not is_package:
         _refuse_arguments(given, path.name)
         _refuse_trust(trusted, path)
-        return open_folder(path, target, device, seed)
+        return open_folder(path, target, device, seed, check)
     if path.suffix == ".py":
         if not path.is_file():
             raise _missing(target, head, path)
@@ -178,14 +189,14 @@ def open_target(
         return _open_factory(
             target, path.resolve(), "", factory_name, given, device, seed, user_path
         )
-    if path.exists() and not path.is_dir():
+    if _exists(path) and not path.is_dir():
         if factory_name is not None:
             raise TargetError(f"{path} is no Python file, so it has no factory '{factory_name}'.")
         _refuse_arguments(given, path.name)
         if trusted and is_torch_file(path):
             return _open_trusted(path, target, device, seed, user_path)
         _refuse_trust(trusted, path)
-        return Checkpoint(open_file(path), target)
+        return Checkpoint(open_file(path, check), target)
     if is_package:
         return _open_factory(target, None, head, factory_name, given, device, seed, user_path)
     if target in sample_names():

@@ -111,7 +111,7 @@ class ProbeSet:
         try:
             handle = nn.Module.register_forward_hook(module, probe)
         except (AttributeError, TypeError, RuntimeError) as error:
-            raise RefusedError(f"{name} cannot be watched: {short(error)}") from error
+            raise RefusedError(f"{name} cannot be watched: {short(error)}.") from error
         self._probes[row] = (probe, module, handle)
 
     def watch_parameter(

@@ -88,7 +88,7 @@ def _lines(
 ) -> list[str]:
     """The block of one edit."""
     if recipe is None:
-        raise Unscriptable("what it did is no longer kept")
+        raise Unscriptable("tensors were made of several of the file's, as transformers does it")
     if isinstance(recipe, LoadRecipe):
         return load_lines(recipe, model, script)
     if isinstance(recipe, GradientsRecipe):

@@ -111,7 +111,10 @@ def _padding(recipe: InitializeRecipe, target: Target) -> list[tuple[int, str]]:
     """Rows that keep their values, and what the script calls these values."""
     rows = sorted(set(target.padding))
     first = f"_{target.rows[0]}" if _is_read_first(recipe, target) else ""
-    return [(row, f"padding{first}" + (f"_{row}" if len(rows) > 1 else "")) for row in rows]
+    return [
+        (row, f"padding{first}" + (f"_{number}" if len(rows) > 1 else ""))
+        for number, row in enumerate(rows)
+    ]
 
 
 def _body(recipe: InitializeRecipe, target: Target, script: Script) -> tuple[str, ...]:

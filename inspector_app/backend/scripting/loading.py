@@ -52,21 +52,19 @@ def load_lines(recipe: LoadRecipe, model: nn.Module, script: Script) -> list[str
     script.imports.add("torch")
     try:
         with closing(open_checkpoint(recipe.path)) as checkpoint:
-            lines, names = _read(checkpoint, script)
-            shapes = {
-                name: checkpoint.file.entries[name].shape
-                for name, _ in recipe.keys
-                if name in checkpoint.file.entries
-            }
+            read = _read(checkpoint, [name for name, _ in recipe.keys], script)
+            shapes = {name: entry.shape for name, entry in checkpoint.file.entries.items()}
         own = list(state_of(model).items())
     except InspectorError as error:
         raise Unscriptable(error.sentence.rstrip(".")) from None
-    missing = [name for name, _ in recipe.keys if name not in names]
-    if missing:
-        raise Unscriptable(f"{recipe.path} no longer holds {missing[0]}")
-    rule = _rule(recipe.keys)
+    lines, names = read.lines, read.names
+    keys = [(name.removeprefix(read.front), key) for name, key in recipe.keys]
+    missing = next((name for name, _ in keys if name not in names), None)
+    if missing is not None:
+        raise Unscriptable(f"{recipe.path} has no {missing} now, as torch.load reads it")
+    rule = _rule(keys)
     here = {key: tuple(value.shape) for key, value in own if isinstance(value, torch.Tensor)}
-    same = all(shapes.get(name) == here.get(key) for name, key in recipe.keys)
+    same = all(shapes.get(read.front + name) == here.get(key) for name, key in keys)
     usual = not recipe.lazy and not any(has_loading_code(one) for _, one in modules_of(model))
     if rule and recipe.complete and same and usual and rule.fits(names, [key for key, _ in own]):
         return [*lines, rule.load_line]
@@ -77,44 +75,73 @@ def load_lines(recipe: LoadRecipe, model: nn.Module, script: Script) -> list[str
         script.froms.add("from torch.nn.parameter import is_lazy")
         lazy = ["if is_lazy(tensor):", f"{INDENT}tensor.materialize(state[name].shape)"]
         write = [*lazy, *write]
-    return [*lines, *_over_keys(recipe.keys, rule, [key for key, _ in own], names, write)]
+    return [*lines, *_over_keys(keys, rule, [key for key, _ in own], names, write)]
 
 
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def _read(checkpoint: Checkpoint, script: Script) -> tuple[list[str], list[str]]:
-    """Lines that read the state dict of a file as ``state``, and its keys."""
+@dataclass(frozen=True)
+class _State:
+    """Lines that read a state dict as ``state``, and the keys of that."""
+
+    lines: list[str]
+    names: list[str]
+    front: str = ""  # what the checkpoint's own names have before these keys, where it is nested
+
+
+def _read(checkpoint: Checkpoint, loaded: Sequence[str], script: Script) -> _State:
+    """Read a file of which the names ``loaded`` are wanted."""
     names = checkpoint.names()
     path = text_literal(checkpoint.path)
     file = checkpoint.file
     if isinstance(file, SafetensorsFile):
         script.froms.add("from safetensors.torch import load_file")
-        return [f"state = load_file({path})"], names
+        return _State([f"state = load_file({path})"], names)
     if isinstance(file, ShardedFile):
         script.imports.update(("json", "os"))
         script.helpers["load_shards"] = _SHARDED.replace("READ", _read_shard(file, script))
-        return [f"state = load_shards({path})"], names
-    if file.model:
-        told = comment("This runs the code that the file names: do so only where you trust it.")
-        lines = [told, f'held = torch.load({path}, map_location="cpu", weights_only=False)']
-        state = "".join(f"[{text_literal(part)}]" for part in file.wrapper.split(".") if part)
-        return [*lines, f"state = held{state}.state_dict()"], names
-    wanted = [part for part in file.wrapper.split(".") if part]
-    found = _tried(checkpoint.path, wanted)
-    safe = found is not None
-    lines = [f'state = torch.load({path}, map_location="cpu", weights_only={safe})']
-    if not safe:
-        lines.insert(
-            0, comment("The file names code, and this runs it: do so only where you trust it.")
-        )
+        return _State([f"state = load_shards({path})"], names)
+    parts = [part for part in file.wrapper.split(".") if part]
+    found = None if file.model else _tried(checkpoint.path, parts)
+    load = f'torch.load({path}, map_location="cpu", weights_only={found is not None})'
+    lines = []
+    if found is None:
         script.note(
             f"torch.load does not read {checkpoint.path} with weights_only=True, so the script "
             "runs whatever code the file names: run it only where you trust the file."
         )
-    if wanted:
-        lines[-1] += "".join(f"[{text_literal(part)}]" for part in wanted)
-    return lines, names if found is None else [name for name in names if name in found]
+        lines = [comment("This runs the code that the file names: only where you trust it.")]
+    if file.model:
+        return _State(
+            [*lines, f"held = {load}", f"state = held{_items(parts)}.state_dict()"], names
+        )
+    front = ""
+    if found is not None:
+        inner, found = _nested(found, loaded)
+        front = "".join(f"{part}." for part in inner)
+        parts += inner
+        names = [name.removeprefix(front) for name in names if name.startswith(front)]
+        names = [name for name in names if name in found]
+    return _State([*lines, f"state = {load}{_items(parts)}"], names, front)
+
+
+def _items(parts: Sequence[str]) -> str:
+    return "".join(f"[{text_literal(part)}]" for part in parts)
+
+
+def _nested(found: Mapping[str, Any], loaded: Sequence[str]) -> tuple[list[str], Mapping[str, Any]]:
+    """The dictionaries inside each other that lead to what was loaded, and the innermost."""
+    parts: list[str] = []
+    names = list(loaded)
+    while any(name not in found for name in names):
+        part = names[0].partition(".")[0]
+        inner = found.get(part)
+        if not isinstance(inner, Mapping) or not all(one.startswith(f"{part}.") for one in names):
+            break
+        found, names = inner, [one.removeprefix(f"{part}.") for one in names]
+        parts.append(part)
+    return parts, found
 
 
 def _read_shard(file: ShardedFile, script: Script) -> str:

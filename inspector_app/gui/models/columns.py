@@ -40,10 +40,10 @@ class ColumnInfo(NamedTuple):
 
 COLUMNS: dict[Column, ColumnInfo] = {
     Column.NAME: ColumnInfo("Name", "Name of the row as its owner knows it", 30),
-    Column.CLASS: ColumnInfo("Class", "Class of the object", 17),
-    Column.SHAPE: ColumnInfo("Shape", "Logical shape of a tensor", 12),
-    Column.TYPE: ColumnInfo("Type", "Data type of a tensor, or of all tensors below", 12),
-    Column.DEVICE: ColumnInfo("Device", "Where a tensor is stored, or all tensors below", 10),
+    Column.CLASS: ColumnInfo("Class", "Class of the object", 16),
+    Column.SHAPE: ColumnInfo("Shape", "Logical shape of a tensor", 16),
+    Column.TYPE: ColumnInfo("Type", "Data type of a tensor, or of all tensors below", 11),
+    Column.DEVICE: ColumnInfo("Device", "Where a tensor is stored, or all tensors below", 9),
     Column.PARAMETERS: ColumnInfo(
         "Parameters",
         "Elements of a tensor, or of all parameters below; tied ones count once",

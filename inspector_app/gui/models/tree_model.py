@@ -310,6 +310,11 @@ class RowTreeModel(TreeIndex):
             return self._state.cells.tooltip(self._places[row_id], index.column())
         return None
 
+    def row_texts(self, index: Index, columns: list[int]) -> list[str]:
+        """Texts of some cells of a row, as a view paints them."""
+        position, text = self._position(index), self._state.cells.text
+        return [text(position, column) for column in columns]
+
     def _look(self, row_id: int) -> RowLook:
         look = self._state.look(self._places[row_id])
         if row_id in self._notes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QFrame,
@@ -42,6 +42,7 @@ class ArgumentsForm(QScrollArea):
         self.setObjectName("factoryArguments")
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.fields: dict[str, QLineEdit] = {}
         self.others = QLineEdit()
         self._factory: Factory | None = None
@@ -92,6 +93,12 @@ class ArgumentsForm(QScrollArea):
             self.others.hide()
         grid.setRowStretch(len(arguments) + 1, 1)
         self.setWidget(page)
+
+    def follow(self, before: QWidget) -> None:
+        """Have Tab go from ``before`` through the fields: new ones would come last of all."""
+        for field in (*self.fields.values(), self.others):
+            QWidget.setTabOrder(before, field)
+            before = field
 
     @property
     def arguments(self) -> dict[str, Any]:

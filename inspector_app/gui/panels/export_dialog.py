@@ -23,6 +23,7 @@ from inspector_app.gui.panels.asking import Asks
 from inspector_app.gui.panels.export_options import FORMATS, ExportOptionsForm
 from inspector_app.gui.panels.export_report import ExportPlanList, plan_sentence, show_report
 from inspector_app.gui.panels.forms import LABELS, label_for, push_button
+from inspector_app.gui.panels.placing import keep_on_screen
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.protocol.errors import Cancelled, InspectorError, RequestError
@@ -203,8 +204,13 @@ class ExportDialog(QDialog):
         frame = self.frameGeometry().height() - self.height()
         most = self.screen().availableGeometry().height() - max(frame, 4 * GRID)
         size = QSize(self.width(), max(self.minimumHeight(), min(self.height() + height, most)))
+
+        def grow() -> None:
+            self.resize(size)
+            keep_on_screen(self)
+
         # After the layout has seen what came or went: before, its minimum would hold.
-        QTimer.singleShot(0, self, lambda: self.resize(size))
+        QTimer.singleShot(0, self, grow)
 
     def _browse(self) -> None:
         words, _ = FORMATS[self.form.file_format]

@@ -168,6 +168,7 @@ class FactoryForm(QWidget):
         self.list.setCurrentItem(self.list.topLevelItem(at) if at >= 0 else None)  # type: ignore[arg-type]
         self.list.blockSignals(False)
         self.form.show_factory(self.factories[at] if at >= 0 else None)
+        self.form.follow(self.list)
         self.changed.emit()
 
 

@@ -13,6 +13,7 @@ from inspector_app.protocol.table import RowTable
 from widgets.icons import icon
 from widgets.theme import GRID, mono_font
 
+_OF_COMPLETIONS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape, Qt.Key.Key_Tab)
 _ROWS = 12  # of the list of completions
 
 
@@ -83,6 +84,12 @@ class FilterLine(QLineEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Keys that mean something else than text."""
         key, control = event.key(), event.modifiers() & Qt.KeyboardModifier.ControlModifier
+        if self.completions.isVisible() and key in _OF_COMPLETIONS:
+            chosen = self.completions.selectionModel().hasSelection()
+            if chosen or key == Qt.Key.Key_Escape:
+                event.ignore()  # the completer takes it then
+                return
+            self.completions.hide()
         if key == Qt.Key.Key_Escape:
             self.escaped.emit()
         elif key == Qt.Key.Key_Space and control:

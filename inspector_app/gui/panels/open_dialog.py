@@ -43,7 +43,8 @@ Kind = Literal["nothing", "python", "sample", "folder", "index", "checkpoint"]
 _ABOUT: dict[Kind, str] = {
     "nothing": "Name a file or a folder here, or drop one onto the window.",
     "folder": "A folder in the form of Hugging Face: the model is built from its config.json by "
-    "transformers, from local files only, and the weights beside it are laid on.",
+    "transformers, from local files only, and the weights beside it are laid on. Without a "
+    "config.json, the one checkpoint in it.",
     "index": "A checkpoint in several files, listed in this index. They are read from their "
     "headers; no code is run.",
     "checkpoint": "A checkpoint. It is read from its header; no code is run.",
@@ -225,9 +226,10 @@ class OpenDialog(QDialog):
         if text == self._read:
             return
         self._read = text
-        kind = kind_of(text)
-        if kind == "sample" or (kind == "python" and text):
-            self.factory.read(text, split_target(text)[2])
+        name, _, factory = split_target(text)
+        missing = name.endswith(".py") and not os.path.isfile(name)  # the hint says so
+        if kind_of(text) in ("python", "sample") and not missing:
+            self.factory.read(text, factory)
         else:
             self.factory.forget()
         self._check()

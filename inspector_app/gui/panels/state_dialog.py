@@ -111,9 +111,7 @@ class StateDialog(QDialog):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for column, width in enumerate(_WIDTHS):
             self.table.setColumnWidth(column, width * GRID)
-        self.table.selectionModel().currentRowChanged.connect(
-            lambda now, _: self._chosen(now.row())
-        )
+        self.table.selectionModel().selectionChanged.connect(lambda *_: self._selected())
         self.table.clicked.connect(lambda index: self._chosen(index.row()))
         copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table)
         copy.setContext(Qt.ShortcutContext.WidgetShortcut)
@@ -220,8 +218,13 @@ class StateDialog(QDialog):
             self.kind_buttons[kind] = button
         self.chips.addStretch(1)
 
+    def _selected(self) -> None:
+        """Not where the table only got the keyboard: that makes a row current, and selects none."""
+        if rows := self.table.selectionModel().selectedRows():
+            self._chosen(rows[-1].row())
+
     def _chosen(self, row: int) -> None:
-        if row >= 0 and self.model.difference(row).row >= 0:
+        if self.model.difference(row).row >= 0:
             self.row_chosen.emit(self.model.difference(row).row)
 
     def copy(self) -> None:

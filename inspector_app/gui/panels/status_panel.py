@@ -40,7 +40,7 @@ class TargetLine(ToneLabel):
             parts += [f"device {opened.device}", f"seed {opened.seed}"]
         parts.append(f"opened in {opened.seconds:.2f} s")
         self.setText("   ".join(parts))
-        self.setToolTip(opened.path)
+        self.setToolTip("\n".join([opened.path, *opened.notes]).strip())
 
 
 class TotalsLine(QWidget):

@@ -198,8 +198,12 @@ class TreePanel(QWidget):
             self.view.select_row(row)
 
     def _go_to_first(self) -> None:
-        for row in self.model.matches(1):
-            self.view.select_row(row)
+        """Go to the tree, to what the filter found first; where it found nothing, stay."""
+        found = self.model.matches(1)
+        if self.model.query and not found:
+            return
+        if found:
+            self.view.select_row(found[0])
         self.view.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _filter_changed(self, text: str) -> None:

@@ -72,7 +72,7 @@ class Exported(Result, frozen=True, kw_only=True):
     tensors: int
     bytes: int  # of the file
     sha256: str  # of the file
-    payload_sha256: str  # as recorded in the file
+    payload_sha256: str  # of its contents, as recorded in the file
     ties: list[Tie]
     left_out: list[LeftOut]
     seconds: float  # of writing and verifying; the proof has its own

@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector_app.gui.filtering.facts import Facts
-from inspector_app.gui.filtering.guide import guide
 from inspector_app.gui.filtering.keys import KEYS
 from inspector_app.gui.filtering.problems import QueryError
 from inspector_app.gui.filtering.query import MOST_WORDS, Matches, parse
 from inspector_app.gui.filtering.words import quoted
 from inspector_app.gui.models.row_values import RowValues
 from inspector_app.protocol.table import Flag, Role, RowTable
-from tests.gui.tables import EVAL, Row, buffer, module, parameter, small_table, table_of
+from tests.gui.tables import Row, module, parameter, small_table, table_of
 from tests.protocol.trees import table_of as table_of_tree
 from tests.protocol.trees import trees
 
@@ -89,114 +88,6 @@ def test_any_name_is_found_by_its_quotes(name):
         return
     table = table_of(module("", "M", parameter(name, 1)))
     assert 1 in hits(table, quoted(name))
-
-
-# -- facts -----------------------------------------------------------------------------------------
-
-
-def strange_table() -> RowTable:
-    """Ids: 0 root, 1 conv in eval mode, 2-4 its tensors, 5 a hooked one, 6-8 its rows, 9 list."""
-    item = Row("[0]", Role.ATTRIBUTE, Flag.TENSOR | Flag.ITEM, "Tensor", (), "int64", "cuda:1")
-    return table_of(
-        module(
-            "",
-            "Net",
-            module(
-                "conv",
-                "Conv2d",
-                tensor("weight", 8, 3, 3, 3, dtype="bfloat16", flags=Flag.CAN_TRAIN),
-                tensor("bias", 8, dtype="float16", flags=Flag.CAN_TRAIN | Flag.REQUIRES_GRAD),
-                buffer("mask", 8, persistent=False),
-                flags=EVAL,
-            ),
-            module(
-                "head",
-                "LazyLinear",
-                Row(
-                    "weight", Role.PARAMETER, Flag.TENSOR | Flag.LAZY, "Parameter", None, "float32"
-                ),
-                tensor("bias", 5, flags=Flag.META | Flag.INITIAL | Flag.UNUSUAL),
-                tensor("scale", flags=Flag.QUANTIZED | Flag.OVERLAPS | Flag.REPEATED),
-                flags=Flag.HOOKED | Flag.PARAMETRIZED,
-            ),
-            Row("many", Role.ATTRIBUTE, Flag.CONTAINER, "list", below=[item]),
-        )
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("class:conv2d", [1]),
-        ("class:Conv*|Net", [0, 1]),
-        ("class:Linear", []),
-        ("class:*Linear -bias", [5]),
-        ("dtype:bf16", [2]),
-        ("dtype:half|bf16", [2, 3]),
-        ("dtype:*float16", [2, 3]),
-        ("type:long", [10]),
-        ("device:cuda", [10]),
-        ("device:cuda:1", [10]),
-        ("device:cuda:0", []),
-        ("device:cpu -conv", [7, 8]),
-        ("shape:8x*x3x3", [2]),
-        ("shape:...,3", [2]),
-        ("shape:(8,)", [3, 4]),
-        ("shape:scalar", [8, 10]),
-        ("role:buffer", [4]),
-        ("role:param", [2, 3, 6, 7, 8]),
-        ("held:attr", [9, 10]),
-        ("plain:yes", [9, 10]),
-        ("trainable:no", [2, 6, 7, 8]),
-        ("requires_grad:yes", [3]),
-        ("frozen:yes", [2]),
-        ("frozen:no", [3]),
-        ("saved:no", [2, 3, 4, 6, 7, 8, 10]),
-        ("registered:no conv", [2, 3]),
-        ("registered:no role:module", []),
-        ("lazy:yes", [6]),
-        ("meta:yes", [7]),
-        ("initial:yes", [7]),
-        ("strided:no", [7]),
-        ("quantized:yes", [8]),
-        ("overlaps:yes", [8]),
-        ("repeated:yes", [8]),
-        ("mode:eval", [1]),
-        ("mode:eval dtype:bf16", [2]),
-        ("mode:train role:module", [0, 5]),
-        ("hooks:yes", [5]),
-        ("hooks:yes meta:yes", [7]),
-        ("hooks:no", [0, 1, 2, 3, 4, 6, 7, 8, 10]),
-        ("parametrized:on", [5]),
-        (">8", [2]),
-        (">=8", [2, 3, 4]),
-        ("=8 role:buffer", [4]),
-        ("count<8", [7, 8, 10]),
-        ("bytes>=864", [2]),
-        (">500B", [2]),
-        ("depth<=1", [0, 1, 5, 9]),
-        ("-depth>1", [0, 1, 5, 9]),
-    ],
-)
-def test_facts(text, found):
-    assert hits(strange_table(), text) == found
-
-
-def test_totals_are_those_of_modules():
-    assert hits(small_table(), "total>90") == [0, 1, 12]
-    assert hits(small_table(), "total>=500B") == [0]
-    assert hits(small_table(), "total=72") == [4]
-
-
-def test_ties():
-    assert hits(small_table(), "tied:yes") == [2, 13]
-    assert len(hits(small_table(), "tied:no")) == 7
-
-
-def test_a_word_of_modules_holds_for_their_own_tensors_only():
-    """The root is in train mode, and yet not everything below it."""
-    assert 2 not in kept(strange_table(), "mode:train")
-    assert kept(strange_table(), "mode:eval") == [1, 2, 3, 4]
 
 
 # -- what is wrong ---------------------------------------------------------------------------------
@@ -283,18 +174,7 @@ def test_pieces_that_were_found_are_told_within_the_name():
     assert parse("a").spans("a" * 5000, 0) == ()  # nobody sees so much
 
 
-# -- the guide -------------------------------------------------------------------------------------
-
-
-def test_every_example_of_the_guide_can_be_typed():
-    table = small_table()
-    for _, examples in guide():
-        for example in examples:
-            assert find(table, example.text).kept.shape == (len(table),)
-            assert example.meaning
-    told = {text for _, examples in guide() for text, _ in examples}
-    for key in {key.name for key in KEYS.values()}:
-        assert any(text.startswith(f"{key}:") for text in told), key
+# -- limits ---------------------------------------------------------------------------------------
 
 
 def test_the_automaton_gives_up_in_a_sentence(monkeypatch):
@@ -304,14 +184,3 @@ def test_the_automaton_gives_up_in_a_sentence(monkeypatch):
     assert (caught.value.start, caught.value.stop) == (2, 11)
     # Pieces are not marked then, which is no reason to find nothing.
     assert parse("/b.*w.*t/").spans("body.weight", 5) == ()
-
-
-def test_facts_of_an_edited_table_keep_what_is_known_of_the_names():
-    table = small_table()
-    before = Facts.of(RowValues(table))
-    after = Facts.of(RowValues(table), before)
-    assert after.names is before.names
-    assert after.paths is before.paths
-    other = Facts.of(RowValues(strange_table()), before)
-    assert other.names is not before.names
-    assert np.array_equal(other.none(), np.zeros(11, bool))
