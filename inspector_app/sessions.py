@@ -34,6 +34,7 @@ class SessionEntry:
     rank: int = 0
     ranks: int = 1
     folder: str = ""
+    group: int = 0  # the same for all ranks of one training: the process that started them
 
 
 def sessions_folder() -> Path:
@@ -94,21 +95,16 @@ def running_sessions() -> list[SessionEntry]:
 
 
 def token_of(address: str) -> str:
-    """The token of the session at an address: from the environment, or from the session's folder.
+    """The token of the session at an address; "" where it is not known here.
 
-    Raises RequestError where it is nowhere.
+    It stands in the session's folder; that of a session elsewhere, and of the one that a training
+    process starts its window for, in the environment.
     """
-    given = os.environ.get(TOKEN_VARIABLE, "")
-    if given:
-        return given.strip()
     for entry in running_sessions():
         if entry.address == address:
             with contextlib.suppress(OSError):
                 return (Path(entry.folder) / _TOKEN).read_text().strip()
-    raise RequestError(
-        f"The token of {address} is not known here: set {TOKEN_VARIABLE} to what the training "
-        "process has printed."
-    )
+    return os.environ.get(TOKEN_VARIABLE, "").strip()
 
 
 def _runs(process: int) -> bool:

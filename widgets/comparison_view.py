@@ -13,6 +13,7 @@ from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from widgets import plotting
 from widgets.elided_label import ElidedLabel
 from widgets.numbers import count_text, value_text
 from widgets.theme import GRID, current_theme, mix, mono_font, set_tone, ui_font
@@ -130,6 +131,7 @@ class ComparisonView(QWidget):
     ) -> None:
         """Draw counts of equal bins between ``low`` and ``high``; one line for each label."""
         if self._plot is None:
+            plotting.ready()
             from widgets.histogram_plot import HistogramPlot
 
             self._plot = HistogramPlot()

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from widgets import plotting
 from widgets.elided_label import ElidedLabel
 from widgets.empty_state import EmptyState
 from widgets.numbers import count_text, value_text
@@ -81,6 +82,7 @@ class HistogramView(QWidget):
         ``underline`` says below the title what the histogram is of (all elements, a sample).
         """
         if self._plot is None:
+            plotting.ready()
             from widgets.histogram_plot import HistogramPlot
 
             self._plot = HistogramPlot()

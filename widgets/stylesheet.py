@@ -175,3 +175,19 @@ def palette_of(theme: Theme) -> QPalette:
     for where in (role.WindowText, role.Text, role.ButtonText, role.HighlightedText):
         palette.setColor(QPalette.ColorGroup.Disabled, where, disabled)
     return palette
+
+
+def palette_of_fields(theme: Theme) -> QPalette:
+    """The palette of combo boxes and spin boxes.
+
+    Fusion frames them in their window colour made darker by 1.4, which nobody sees on a dark
+    ground; so they get the window colour that becomes the frame they should have.
+    """
+    palette = palette_of(theme)
+    group = QPalette.ColorGroup
+    for where, share in ((group.Normal, 0.6), (group.Inactive, 0.6), (group.Disabled, 0.3)):
+        frame = mix(theme.muted, theme.window, share)
+        value = min(255, round(frame.value() * 1.4))
+        before = QColor.fromHsv(frame.hue(), frame.saturation(), value)
+        palette.setColor(where, QPalette.ColorRole.Window, before)
+    return palette

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QLabel
 
 from widgets.colours import DARK, HIGH_CONTRAST, LIGHT, Theme, mix
 from widgets.fonts import install_fonts, mono_font, ui_font
-from widgets.stylesheet import palette_of, style_sheet
+from widgets.stylesheet import palette_of, palette_of_fields, style_sheet
 
 __all__ = [
     "CHOICES",
@@ -117,5 +117,8 @@ class ThemeManager(QObject):
         # Taken off and put on again: replacing one sheet by another takes Qt half as long again.
         self._app.setStyleSheet("")
         self._app.setPalette(palette_of(theme))
+        for field in ("QComboBox", "QAbstractSpinBox"):
+            # Its types ask for bytes, which it refuses.
+            self._app.setPalette(palette_of_fields(theme), field)  # type: ignore[arg-type]
         self._app.setStyleSheet(style_sheet(theme))
         self.changed.emit(theme)

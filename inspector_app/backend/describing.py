@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from inspector_app.protocol.messages import Detail, Fact, Source
 from inspector_app.protocol.table import Flag, Role
 
 _LONGEST_SOURCE = 200_000  # characters
+_ATTEMPTS = 5  # to read a source
 
 
 def source_of(cls: type) -> Source | None:
@@ -31,13 +33,25 @@ def source_of(cls: type) -> Source | None:
     try:
         file = inspect.getsourcefile(cls) or ""
         linecache.checkcache(file)
-        lines, first = inspect.getsourcelines(cls)
+        lines, first = _lines_of(cls)
     except (OSError, TypeError, SyntaxError, IndexError, AttributeError):
         return None
     text = "".join(lines)
     if len(text) > _LONGEST_SOURCE:
         text = text[:_LONGEST_SOURCE] + "\n# … (cut)\n"
     return Source(file=file, line=first, text=text)
+
+
+def _lines_of(cls: type) -> tuple[list[str], int]:
+    """Lines of a class and the number of the first.
+
+    Python 3.11 parses the file for that, and counts the depth of the parser wrongly where another
+    thread takes over in the middle (CPython issue 106905), as happens in a training process.
+    """
+    for _ in range(_ATTEMPTS):
+        with suppress(SystemError):
+            return inspect.getsourcelines(cls)
+    raise OSError("the parser was disturbed")
 
 
 def _facts(tree: Tree, position: int) -> list[Fact]:

@@ -153,10 +153,15 @@ class _QueueExecutor:
         self._closed = False
 
     def submit(self, task: Task) -> None:
-        """Put ``task`` at the end of the queue; from any thread."""
+        """Put ``task`` at the end of the queue, or cancel it after the end; from any thread."""
         with self._arrived:
-            self._tasks.append(task)
-            self._arrived.notify_all()
+            closed = self._closed
+            if not closed:
+                self._tasks.append(task)
+                self._arrived.notify_all()
+        if closed:
+            task.cancel()
+            task.run(self)
 
     def waiting(self) -> bool:
         """Whether a task waits that may run at another's safe point."""

@@ -227,6 +227,7 @@ def run(
                 probes.begin_step()
             seconds += _forward(model, inputs)
             if probes is not None:
+                probes.end_step()
                 probes.flush()
             forwards += 1
             job.progress(forwards, repeat, "Running")

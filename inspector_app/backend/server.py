@@ -15,7 +15,9 @@ import os
 import secrets
 import threading
 import traceback
+import weakref
 from collections.abc import Callable
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,10 +36,10 @@ REQUEST_LIMIT = 1 << 26  # bytes of one request
 MAX_STRANGERS = 16  # connections that have not proved themselves yet
 MAX_PENDING = 1024  # requests of one connection
 PROGRESS_BACKLOG = 1 << 20  # bytes unread by a slow peer above which progress is dropped
+_PATIENCE = 5.0  # seconds that the thread may take to end
 SAFE_POINT_PATIENCE = 2.0  # seconds before a person is told that a request still waits
 
 # Answered in the server's thread, whatever the model's thread is doing.
-_AT_ONCE = (m.GetRecords, m.Attach, m.Pause, m.Resume, m.StepOnce, m.SetBudget)
 _NO_INTERRUPTION = (m.Open, m.Run)  # never begin in the middle of another request
 
 
@@ -57,6 +59,7 @@ class Server:
         self._strangers = 0
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()  # not yet closed
         self._thread: threading.Thread | None = None
         #: Called in the server's thread when nobody is connected any more.
         self.on_last_peer_gone: Callable[[], None] = lambda: None
@@ -83,13 +86,25 @@ class Server:
 
     def stop(self) -> None:
         """Close the listener and every connection, end the thread.  May be called twice."""
-        if self._thread is None:
+        thread, self._thread = self._thread, None
+        if thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(timeout=5)
+        wait([asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop)], _PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
-        self._thread = None
-        self._loop.close()
+        thread.join(_PATIENCE)
+        if not thread.is_alive():  # else it is stuck, and ends with the process
+            self._loop.close()
+
+    def let_go_in_child(self) -> None:
+        """Close what a fork has copied: peers must see the end of the parent, not of its children.
+
+        The sockets themselves stay with the event loop, whose thread does not run in the child.
+        """
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for one in (*self._listener.sockets, *(w.get_extra_info("socket") for w in self._writers)):
+            if one.fileno() >= 0:
+                os.dup2(nothing, one.fileno(), inheritable=False)
+        os.close(nothing)
 
     async def _shut_down(self) -> None:
         self._listener.close()
@@ -98,11 +113,14 @@ class Server:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in list(self._writers):  # of peers that are too slow to have read all
+            writer.transport.abort()
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         try:
             if self._strangers >= MAX_STRANGERS:
                 return
@@ -184,7 +202,7 @@ class _Connection:
                 if (task := self._pending.get(ask.request.request)) is not None:
                     task.cancel()
                 self._send(m.Answer(self._session.id, ask.id, self._session.revision, m.Done()))
-            elif isinstance(ask.request, _AT_ONCE):
+            elif isinstance(ask.request, m.AT_ONCE):
                 self._send_outcome(ask.id, *self._attempt(ask.request))
             else:
                 self._submit(ask.id, ask.request)

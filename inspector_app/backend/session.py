@@ -9,6 +9,7 @@ name.  Which thread carries it out is not known here, with one exception:
 
 from __future__ import annotations
 
+from inspector_app.backend.facade.capturing import Capturing
 from inspector_app.backend.facade.exporting import Exporting
 from inspector_app.backend.facade.looking import Looking
 from inspector_app.backend.facade.opening import Opening
@@ -19,7 +20,7 @@ from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.protocol import messages as m
 
 
-class Session(Opening, Looking, Replaying, Watching, Exporting, Scripting):
+class Session(Opening, Looking, Replaying, Watching, Capturing, Exporting, Scripting):
     """One open target; opening another one lets go of it, hooks and snapshots included."""
 
     def handle(self, request: m.Request, job: Job = NO_JOB) -> m.Result:

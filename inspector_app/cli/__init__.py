@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inspector_app import __version__
-from inspector_app.cli import export, factories, script, state, summary, verify, window
+from inspector_app.cli import attach, export, factories, script, state, summary, verify, window
 from inspector_app.cli.guarding import guarded
 from inspector_app.cli.output import (
     DONE,
@@ -26,7 +26,8 @@ from inspector_app.protocol.errors import InspectorError
 
 __all__ = ["DONE", "FAILED", "INTERRUPTED", "WRONG", "main"]
 
-# In the order of the help. The window takes the whole process for itself, so it stands apart.
+# In the order of the help. A window takes the whole process for itself, so these stand apart.
+_WINDOWS = {"window": window, "attach": attach}
 _COMMANDS = {
     "summary": summary,
     "export": export,
@@ -46,8 +47,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"inspector-app {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    window.add(commands)
-    for command in _COMMANDS.values():
+    for command in (*_WINDOWS.values(), *_COMMANDS.values()):
         command.add(commands)
     return parser
 
@@ -58,7 +58,7 @@ def _misspelt(word: str) -> str:
 
     if not word.isidentifier() or Path(word).exists():
         return ""
-    near = difflib.get_close_matches(word.lower(), ("window", *_COMMANDS), n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word.lower(), (*_WINDOWS, *_COMMANDS), n=1, cutoff=0.7)
     return near[0] if near else ""
 
 
@@ -66,15 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     first = words[0] if words else ""
-    if first not in ("window", *_COMMANDS, *_NOT_A_TARGET):
+    if first not in (*_WINDOWS, *_COMMANDS, *_NOT_A_TARGET):
         meant = _misspelt(first)
         if meant:
             complain(f"There is no command or file '{first}'. Did you mean '{meant}'?")
             return WRONG
         words.insert(0, "window")
     chosen = _parser().parse_args(words)
-    if chosen.command == "window":
-        return window.run(chosen)
+    if chosen.command in _WINDOWS:
+        code: int = _WINDOWS[chosen.command].run(chosen)
+        return code
     if arguments is not None:
         return _carried_out(chosen, to_the_end=False)
     target = getattr(chosen, "target", "") or getattr(chosen, "against", "") or chosen.command

@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Show the window until it is closed."""
-    _forget_current_folder()
+    forget_current_folder()
     try:
         arguments = factory_arguments(chosen)
         if chosen.state is not None and not (chosen.target and chosen.state):
@@ -58,7 +58,7 @@ def run(chosen: argparse.Namespace) -> int:
     )
 
 
-def _forget_current_folder() -> None:
+def forget_current_folder() -> None:
     """Keep packages in the current folder from shadowing ours; the window needs nothing there."""
     here = Path.cwd()
     if here != _OURS:

@@ -9,8 +9,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +20,7 @@ from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.main_window import PROGRAM, MainWindow
 from inspector_app.gui.settings import Settings
 from inspector_app.resources import asset_folder
+from widgets import plotting
 from widgets.icons import set_icon_folder
 from widgets.theme import ThemeManager, install_fonts
 
@@ -38,17 +37,35 @@ def run(
 
     ``state`` is a checkpoint that is laid on the target; ``trusted`` unpickles it.
     """
+
+    def open_target(window: MainWindow) -> None:
+        if target is not None:
+            window.opening.open(target, arguments, device, seed, state, trusted)
+
+    return _show(open_target)
+
+
+def run_attached(address: str, token: str) -> int:
+    """Show the window, join the session at ``address``, and return the exit code.
+
+    ``token``: the session's secret in hexadecimal digits.
+    """
+
+    def attach(window: MainWindow) -> None:
+        window.session.attach(address, token)
+
+    return _show(attach)
+
+
+def _show(then: Callable[[MainWindow], None]) -> int:
+    """Show the window; ``then`` is called once it can be seen."""
     application = make_application()
     settings = Settings()
     themes = ThemeManager(application, settings.theme)  # type: ignore[arg-type]
     window = MainWindow(ClientSession(), settings, themes)
     with told_of_errors(window), ended_by_interrupt(window):
-        if target is not None:
-            opening = window.opening
-            after_first_paint(
-                window, lambda: opening.open(target, arguments, device, seed, state, trusted)
-            )
-        after_first_paint(window, import_plotting)
+        after_first_paint(window, lambda: then(window))
+        after_first_paint(window, lambda: plotting.prepare(gc.freeze))
         after_first_paint(window, spare_collector)
         window.show()
         return application.exec()
@@ -91,19 +108,6 @@ class _FirstPaint(QObject):
 def after_first_paint(window: MainWindow, then: Callable[[], None]) -> None:
     """Call ``then`` once the window can be seen: importing torch must not delay that."""
     _FirstPaint(window, then)
-
-
-def import_plotting() -> None:
-    """Import pyqtgraph beside the event loop, before the first histogram asks for it.
-
-    It takes 0.7 s, which would hold up the window's start, or freeze the window later.
-    """
-    Thread(target=_import_plotting, name="plotting", daemon=True).start()
-
-
-def _import_plotting() -> None:
-    import_module("pyqtgraph")
-    gc.freeze()  # as below: what was imported
 
 
 def spare_collector() -> None:

@@ -20,6 +20,13 @@ from widgets.theme import CHOICES
 COMMANDS = (
     Command("file.open", "&Open…", "open", "Ctrl+O", "Open a model or a checkpoint."),
     Command(
+        "file.attach",
+        "&Attach to training…",
+        "live",
+        "Ctrl+Shift+A",
+        "Join the session of a training process that runs.",
+    ),
+    Command(
         "file.load_state",
         "&Load state…",
         "import",
@@ -74,6 +81,21 @@ COMMANDS = (
     ),
     Command("model.stop", "&Stop", "stop", "Shift+F5", "Stop after the forward under way."),
     Command(
+        "training.pause",
+        "&Pause training",
+        "pause",
+        "F7",
+        "Let the training loop stand at its next safe point, or go on.",
+        checkable=True,
+    ),
+    Command(
+        "training.step",
+        "Train one s&tep",
+        "step",
+        "F8",
+        "Let the training loop make one step and stand again.",
+    ),
+    Command(
         "model.inputs",
         "E&xample inputs…",
         "settings",
@@ -113,6 +135,7 @@ THEMES = {
 MENUS: dict[str, tuple[Entry, ...]] = {
     "&File": (
         "file.open",
+        "file.attach",
         SEPARATOR,
         "file.load_state",
         "file.trust",
@@ -140,6 +163,9 @@ MENUS: dict[str, tuple[Entry, ...]] = {
         "model.run_repeatedly",
         "model.stop",
         "model.inputs",
+        SEPARATOR,
+        "training.pause",
+        "training.step",
         SEPARATOR,
         "model.restart",
         "model.output",
@@ -180,6 +206,12 @@ LIVE_BAR = (
     SEPARATOR,
     "model.inputs",
 )
+LOOP_BAR = (
+    "training.pause",
+    "training.step",
+    SEPARATOR,
+    "model.unwatch_all",
+)
 CONTEXT = (
     "edit.freeze",
     "edit.unfreeze",
@@ -199,6 +231,7 @@ CONTEXT = (
     "view.collapse",
 )
 _LOST = "The model's process has ended: restart it first."
+_NO_LOOP = "No training loop is attached."
 _MODULE = "Select a module first: only modules can be watched."
 
 
@@ -215,6 +248,7 @@ class Situation:
     watched: int = 0
     matches: int = 0  # rows that the filter found
     running: bool = False
+    training: bool = False  # a training loop is attached
     initial: int = 0  # rows that a checkpoint which was laid on has not written
     undo_title: str = ""
     redo_title: str = ""
@@ -233,6 +267,7 @@ def reasons(now: Situation) -> dict[str, str]:
 
     watch = refused("watch", none)
     run = refused("run", lost) or ("The model is running." if now.running else "")
+    loop = refused("pause", lost or ("" if now.training else _NO_LOOP))
     undo = now.dead_end or ("" if now.undo_title else "There is no edit to undo.")
     trust = "" if now.can_trust else "Only a file with a pickled model asks for trust."
     editing = edit_reasons(lost, none, refused, now.initial)
@@ -254,6 +289,8 @@ def reasons(now: Situation) -> dict[str, str]:
             "model.run_once": run,
             "model.run_repeatedly": run,
             "model.stop": lost or ("" if now.running else "The model is not running."),
+            "training.pause": loop,
+            "training.step": loop,
             "model.inputs": refused("run", lost),
             "model.restart": gone,
             "view.expand": gone,

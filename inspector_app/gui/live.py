@@ -13,13 +13,14 @@ from inspector_app.gui.client.records import RecordsFeed
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.panels.inputs_dialog import InputsDialog
 from inspector_app.gui.panels.live_panel import LivePanel
+from inspector_app.gui.views.names import named_series
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
 from inspector_app.protocol.messages import (
-    BINS,
     DescribeInputs,
     InputField,
     InputForm,
     Opened,
+    ProbeKind,
     Ran,
     Records,
     Run,
@@ -28,12 +29,20 @@ from inspector_app.protocol.messages import (
     Watch,
     Watching,
 )
-from inspector_app.protocol.ranges import linear_range
 from inspector_app.protocol.table import Flag, Role, RowTable
-from widgets.numbers import count_text, short_count
+from widgets.numbers import count_text
 
 _PAUSE = 0.02  # seconds between two forwards of an endless run: leaves the machine usable
 _WATCH_MODULES = "Select modules and press Watch to see their activations here while they run."
+_RUN: tuple[ProbeKind, ...] = ("output",)
+_TRAINED: tuple[ProbeKind, ...] = (
+    "output",
+    "gradient",
+    "value",
+    "parameter gradient",
+    "optimizer gradient",
+    "update",
+)
 _NUMBERS = frozenset({"NoneType", "bool", "int", "float", "complex"})  # rows of plain values
 
 
@@ -58,14 +67,17 @@ class Live(QObject):
         self._panel = panel
         self._table = table
         self._window = window
-        self._feed = RecordsFeed(session, self)
+        self._feed = RecordsFeed(session, self, panel.views.store)
         self._feed.arrived.connect(self._draw)
+        self._feed.told.connect(self._take_alarms)
+        self._feed.failed.connect(lambda error: self.told.emit(error.sentence, "warning", ""))
+        self.loop_told = self._feed.loop_told
         self._form: InputForm | None = None
         self._fields: list[InputField] | None = None
         self._run: int | None = None
-        self._cells: list[tuple[int, str]] = []
-        self._row_of: dict[int, int] = {}  # of each cell of the grid
+        self._paused_by: set[tuple[int, str]] = set()
         self._disabled = ""
+        self._kinds = _RUN
         self.watched: set[int] = set()
         self.series: list[Series] = []
         self.forwards = 0  # of the newest run, as far as drawn
@@ -77,18 +89,17 @@ class Live(QObject):
         """Whether the model runs now."""
         return self._run is not None
 
-    def row_of_cell(self, key: int) -> int:
-        """The row that a cell of the grid draws; raises KeyError for an unknown one."""
-        return self._row_of[key]
-
     # -- targets -------------------------------------------------------------------------------
 
     def target_opened(self, opened: Opened) -> None:
         """Forget what belonged to the target before; watch again what a lost worker watched."""
         self._form, self._fields, self._run = None, None, None
-        self._set_watching(set(), [])
-        self._disabled = opened.disabled.get("watch", "") or opened.disabled.get("run", "")
-        self._show_state()
+        self._disabled = opened.disabled.get("watch", "")
+        if not opened.live:
+            self._disabled = self._disabled or opened.disabled.get("run", "")
+        self._panel.views.forget()
+        self._kinds = _TRAINED if opened.live else _RUN
+        self._set_watching(set(opened.watched), [])
         target, paths = self._watched_before
         self._watched_before = "", []
         if target == opened.target and paths:
@@ -99,12 +110,16 @@ class Live(QObject):
             self.watch([place[path] for path in paths if path in place])
 
     def worker_lost(self) -> None:
-        """The hooks went with the process."""
+        """The hooks went with the process; of a live model all that was drawn stays."""
+        self._run = None
+        self._feed.stop()
         table, target = self._table(), self._session.target
+        if target is not None and target.live:
+            self.changed.emit()
+            return
         if target is not None:
             paths = [table.path(table.position(row)) for row in sorted(self.watched)]
             self._watched_before = target.target, paths
-        self._run = None
         self._disabled = "The model's process has ended, and with it what was watched."
         self._set_watching(set(), [])
 
@@ -114,11 +129,13 @@ class Live(QObject):
         """Watch the modules among ``rows``."""
         table = self._table()
         watchable = modules_of(table)
-        modules = [row for row in rows if watchable[table.position(row)]]
-        if not modules:
+        if self._kinds is not _RUN:  # a run has neither gradients nor updates
+            watchable = watchable | (table.role == Role.PARAMETER)
+        chosen = [row for row in rows if watchable[table.position(row)]]
+        if not chosen:
             self.told.emit("Only modules can be watched: select some first.", "info", "")
             return
-        self._session.request(Watch(rows=modules), self._watching)
+        self._session.request(Watch(rows=chosen, kinds=self._kinds), self._watching)
 
     def watch_leaves(self, rows: list[int]) -> None:
         """Watch all modules below ``rows`` that have none below them."""
@@ -140,7 +157,7 @@ class Live(QObject):
 
     def _set_watching(self, rows: set[int], series: list[Series]) -> None:
         self.watched, self.series = rows, series
-        self._show_cells()
+        self._show_series()
         self.changed.emit()
 
     # -- running -------------------------------------------------------------------------------
@@ -212,6 +229,15 @@ class Live(QObject):
         self._run = None
         self.changed.emit()
 
+    # -- alarms --------------------------------------------------------------------------------
+
+    def _take_alarms(self, records: Records) -> None:
+        self._panel.views.alarms_told(records.alarms, records.alarm_rules)
+        for alarm in records.alarms:
+            if alarm.paused and (alarm.key, alarm.kind) not in self._paused_by:
+                self._paused_by.add((alarm.key, alarm.kind))
+                self.told.emit(f"Training was paused. {alarm.sentence}", "warning", "")
+
     # -- drawing -------------------------------------------------------------------------------
 
     def _show_state(self) -> None:
@@ -220,61 +246,26 @@ class Live(QObject):
         self._panel.empty.set_button(None if self._disabled else "Watch all leaf modules")
         self._panel.show_empty(self._disabled or _WATCH_MODULES)
 
-    def _show_cells(self) -> None:
-        """One cell for each series, and for each watched module that has none yet."""
-        table = self._table()
-        with_series = {series.row for series in self.series}
-        cells = [(series.key, series.row, series.leaf) for series in self.series]
-        cells += [(-1 - row, row, "") for row in sorted(self.watched - with_series)]
-        shown: list[tuple[int, int, str]] = []
-        for key, row, leaf in cells:
-            try:
-                position = table.position(row)
-            except KeyError:
-                continue
-            title = table.path(position) or table.class_name(position)
-            shown.append((position, key, title + leaf))
-        shown.sort(key=lambda cell: cell[0])
-        self._row_of = {key: int(table.ids[position]) for position, key, _ in shown}
-        titles = [(key, title) for _, key, title in shown]
-        if not titles:
-            self._cells = []
+    def _show_series(self) -> None:
+        """Let the views know what is watched; the empty state where nothing is."""
+        named = named_series(self._table(), self.series, self.watched)
+        self._panel.views.set_series(named)
+        if named:
+            self._panel.show_views()
+        else:
             self._show_state()
-            return
-        if titles != self._cells:
-            from widgets.histogram_grid import GridSeries
-
-            self._cells = titles
-            self._panel.grid.set_series([GridSeries(key, title) for key, title in titles])
-        self._panel.show_grid()
 
     def _draw(self, records: Records) -> None:
-        """Draw the newest record of each series; what is between is mirrored, not drawn."""
+        """Draw what arrived."""
         known = {series.key for series in self.series}
         if any(series.key not in known for series in records.series):
-            self.series = [series for series in records.series if series.row in self.watched]
-            self._show_cells()
-        newest = {key: index for index, key in enumerate(records.key.tolist())}
-        grid = self._panel.grid
-        for key, index in newest.items():
-            if key not in self._row_of:
-                continue
-            sampled, count = int(records.sampled[index]), int(records.count[index])
-            low, high = linear_range(float(records.low[index]), int(records.exponent[index]), BINS)
-            grid.update_record(
-                key,
-                low,
-                high,
-                records.counts[index],
-                float(records.mean[index]),
-                float(records.deviation[index]),
-                int(records.nan[index]),
-                int(records.positive_infinity[index] + records.negative_infinity[index]),
-                int(records.step[index]),
-                f"{short_count(sampled)} of {short_count(count)} sampled"
-                if sampled < count
-                else "",
-            )
+            self.series = [
+                series
+                for series in records.series
+                if series.row in self.watched or series.kind == "scalar"
+            ]
+            self._show_series()
+        self._panel.views.records_arrived()
         if len(records.step):
             self.forwards = int(records.step.max())
             if self.running:

@@ -30,6 +30,7 @@ from inspector_app.gui.command_list import (
     COMMANDS,
     CONTEXT,
     LIVE_BAR,
+    LOOP_BAR,
     THEMES,
     reasons,
 )
@@ -56,6 +57,7 @@ from inspector_app.gui.settings import Settings
 from inspector_app.gui.situations import is_lost, situation
 from inspector_app.gui.states import States
 from inspector_app.gui.supervision import Supervision
+from inspector_app.gui.training import Training
 from inspector_app.gui.tree_actions import TreeActions
 from inspector_app.gui.tree_columns_menu import TreeColumnsMenu
 from inspector_app.gui.tree_commands import TREE_KEYS
@@ -105,6 +107,7 @@ class MainWindow(QMainWindow):
         self.opening.leave = self.leaving.before
         self._build_docks()
         self.live = Live(session, self.live_panel, lambda: self.tree_model.table, self)
+        self.training = Training(session, self.live_panel.training, self)
         self._build_bars()
         self._connect()
         self._restore_places()
@@ -116,6 +119,7 @@ class MainWindow(QMainWindow):
     def _register(self) -> None:
         run: dict[str, Callable[[], object] | Callable[[bool], object]] = {
             "file.open": lambda: self.opening.ask_open(),
+            "file.attach": lambda: self._ask_attach(),
             "file.load_state": lambda: self.states.ask_load(),
             "file.trust": lambda: self.opening.ask_trust(),
             "file.export": lambda: self.files.ask_export(self.selected.rows, self.selected.words()),
@@ -139,6 +143,8 @@ class MainWindow(QMainWindow):
             "model.run_repeatedly": lambda: self.live.run(0),
             "model.stop": lambda: self.live.stop(),
             "model.inputs": lambda: self.live.ask_inputs(),
+            "training.pause": lambda stand: self.training.pause(stand),
+            "training.step": lambda: self.training.step(),
             "model.restart": lambda: self.supervision.restart(),
             "model.output": lambda: self.supervision.show_output(),
             "view.expand": lambda: self.tree_panel.expand_below(self.selected.rows, True),
@@ -176,10 +182,11 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self.centre)
 
     def _build_docks(self) -> None:
-        live_actions = [
-            None if name == SEPARATOR else self.registry.action(name) for name in LIVE_BAR
-        ]
-        self.live_panel = LivePanel(live_actions)
+        live_actions, loop_actions = (
+            [None if name == SEPARATOR else self.registry.action(name) for name in bar]
+            for bar in (LIVE_BAR, LOOP_BAR)
+        )
+        self.live_panel = LivePanel(live_actions, loop_actions)
         self.history_panel = HistoryPanel(
             self.history_model, self.registry.action("edit.undo"), self.registry.action("edit.redo")
         )
@@ -211,13 +218,14 @@ class MainWindow(QMainWindow):
         status.addPermanentWidget(self.worker_state)
 
     def _connect(self) -> None:
-        for teller in (self.files, self.live, self.tree_panel):
+        for teller in (self.files, self.live, self.training, self.tree_panel):
             teller.told.connect(self.tell)
         self.session.notice.connect(lambda text, tone: self.tell(text, tone, ""))
         self.session.opened.connect(self._opened)
         self.session.open_failed.connect(lambda _: self._leave_opening())
         self.session.changed.connect(self._changed)
         self.session.lost.connect(lambda *_: self.live.worker_lost())
+        self.session.lost.connect(lambda *_: self.training.worker_lost())
         self.session.state_changed.connect(self._state_changed)
         self.opening.began.connect(self._began)
         self.welcome.open_requested.connect(lambda: self.opening.ask_open())
@@ -225,22 +233,25 @@ class MainWindow(QMainWindow):
         self.welcome.recent_requested.connect(self.opening.open_recent)
         view = self.tree_panel.view
         view.current_row_changed.connect(self._current_changed)
-        view.selection_rows_changed.connect(lambda _: self._update_commands())
+        view.selection_rows_changed.connect(lambda _: self._selection_changed())
         view.row_activated.connect(self._activated)
         view.freeze_toggled.connect(lambda row, on: self._freeze([row], on))
         view.freeze_rows_toggled.connect(self._freeze)
         view.menu_requested.connect(self._show_context_menu)
         view.expand_below_asked.connect(self.registry.action("view.expand").trigger)
         self.tree_panel.filtered.connect(self._update_commands)
-        self.live_panel.cell_clicked.connect(
-            lambda key: view.select_row(self.live.row_of_cell(key))
-        )
+        self.live_panel.row_clicked.connect(view.select_row)
         self.live.changed.connect(self._watched_changed)
+        self.live.loop_told.connect(self.training.show)
+        self.training.changed.connect(self._update_commands)
 
     # -- the target ----------------------------------------------------------------------------
 
     def _open_sample(self, name: str) -> None:
         self.opening.open(f"sample:{name}")
+
+    def _ask_attach(self) -> None:
+        self.leaving.before(lambda: self._show_dialog(self.training.dialog()), "attach to training")
 
     def _began(self, target: str) -> None:
         """The first target is being opened."""
@@ -255,6 +266,8 @@ class MainWindow(QMainWindow):
         self.tree_panel.show_target(opened.table, opened.target, opened.title)
         self.centre.target_line.show_target(opened)
         self.totals.show_totals(opened, opened.totals)
+        self.live_panel.show_loop(opened.training)
+        self.training.target_opened(opened)
         self.live.target_opened(opened)
         self.tree_panel.view.setFocus(Qt.FocusReason.OtherFocusReason)
         self._update_commands()
@@ -284,6 +297,10 @@ class MainWindow(QMainWindow):
 
     # -- the selection -------------------------------------------------------------------------
 
+    def _selection_changed(self) -> None:
+        self.live_panel.views.select(set(self.selected.rows))
+        self._update_commands()
+
     def _current_changed(self, row: int) -> None:
         if row >= 0:
             self.detail_panel.show_row(row)
@@ -312,6 +329,7 @@ class MainWindow(QMainWindow):
         now = situation(self.session, self.selected, self.tree_model, self.history_model, self.live)
         for command_id, reason in reasons(now).items():
             self.registry.set_enabled(command_id, not reason, reason)
+        self.registry.set_checked("training.pause", self.training.paused)
         for command_id, word, title in (
             ("edit.undo", "Undo", now.undo_title),
             ("edit.redo", "Redo", now.redo_title),

@@ -38,6 +38,7 @@ def situation(
         watched=len(live.watched),
         matches=tree.match_count,
         running=live.running,
+        training=target is not None and target.training,
         initial=int(((tree.table.flags & Flag.INITIAL) != 0).sum()),
         undo_title=history.undo_title,
         redo_title=history.redo_title,

@@ -50,6 +50,14 @@ class Supervision(QObject):
         self.output.activateWindow()
 
     def _lost(self, sentence: str, detail: str) -> None:
+        if self._session.remote is not None:
+            self._notices.show_notice(
+                f"{sentence} What was drawn stays.",
+                "danger",
+                [("Attach again", self._session.restart)],
+                detail,
+            )
+            return
         edits = sum(entry.done for entry in self._session.journal)
         last = detail.strip().splitlines()[-1] if detail.strip() else ""
         text = f"The model's process ended. {sentence} {last}".strip()
@@ -77,6 +85,8 @@ class Supervision(QObject):
     def _stuck(self, job: int) -> None:
         if job not in self._jobs:
             return  # a question nobody waits for any more, such as a preview
+        if self._session.remote is not None:
+            return  # it waits for a safe point of the training loop, which tells of itself
         self._notices.show_notice(
             "The model's own code is running and does not stop. Its process can be ended; the "
             "edits are kept and can be replayed.",

@@ -151,6 +151,14 @@ def test_close_answers_what_waits(outcomes):
     assert isinstance(outcomes.errors["a"], Cancelled)
 
 
+def test_what_comes_after_the_end_is_answered_too(outcomes):
+    executor = SafePointExecutor()
+    executor.close()
+    executor.submit(outcomes.task("late", lambda job: pytest.fail("ran after close")))
+    executor.safe_point()
+    assert isinstance(outcomes.errors["late"], Cancelled)
+
+
 def test_progress_is_thinned_but_the_last_report_comes(outcomes):
     reports: list[tuple[int, int, str]] = []
 

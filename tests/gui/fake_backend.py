@@ -503,6 +503,8 @@ def make_records(
         deviation=np.full(n, 0.7),
         norm=np.full(n, 12.0),
         low=np.full(n, -4.0),
+        dead=np.full(n, np.nan),
+        saturated=np.full(n, np.nan),
         exponent=np.full(n, -3, np.int32),
         octaves=np.zeros(n, np.bool_),
         counts=np.tile(bell, (n, 1)),

@@ -260,7 +260,7 @@ def test_watching_and_running_fill_the_grid(qtbot, opened):
     settle(qtbot, opened)
     assert asked(opened, Run)[-1].fields is None  # the file has example_inputs()
     assert "1 forward" in opened.live_panel.line.text()
-    opened.live_panel.grid.series_clicked.emit(opened.live.series[1].key)
+    opened.live_panel.views.grid.grid.series_clicked.emit(opened.live.series[1].key)
     assert opened.selected.rows == [4]
     trigger(opened, "model.unwatch_all")
     settle(qtbot, opened)

@@ -16,18 +16,8 @@ from torch import nn
 import inspector_app
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import RequestError
-from inspector_app.sessions import running_sessions, token_of
-from tests.backend.wire import Peer
+from inspector_app.sessions import running_sessions
 from tests.training.test_gate import until
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path_factory, monkeypatch):
-    """Sessions of these tests stand apart; a short path, since that of a socket may not be long."""
-    folder = tmp_path_factory.mktemp("r")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    monkeypatch.delenv("INSPECTOR_TOKEN", raising=False)
-    return folder
 
 
 def small() -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -54,10 +44,6 @@ def train(
     return losses
 
 
-def joined(session) -> Peer:
-    return Peer(session.address, bytes.fromhex(token_of(session.address)))
-
-
 def test_losses_and_weights_are_bit_identical():
     model, optimizer = small()
     plain = train(model, optimizer, 20)
@@ -70,7 +56,7 @@ def test_losses_and_weights_are_bit_identical():
         assert torch.equal(value, weights[name])
 
 
-def test_a_peer_sees_the_model_and_every_record():
+def test_a_peer_sees_the_model_and_every_record(joined):
     model, optimizer = small()
     with (
         inspector_app.watch(model, optimizer, budget=None, window=False, title="tiny") as session,
@@ -90,7 +76,7 @@ def test_a_peer_sees_the_model_and_every_record():
     assert found.training.safe_point == "after each optimizer.step()"
 
 
-def test_edits_are_carried_out_between_two_steps():
+def test_edits_are_carried_out_between_two_steps(joined):
     model, optimizer = small()
     with (
         inspector_app.watch(model, optimizer, window=False) as session,
@@ -114,7 +100,7 @@ def test_edits_are_carried_out_between_two_steps():
         assert torch.equal(model[0].weight, frozen)
 
 
-def test_a_paused_loop_goes_on_when_the_last_window_is_gone():
+def test_a_paused_loop_goes_on_when_the_last_window_is_gone(joined):
     model, optimizer = small()
     with inspector_app.watch(model, optimizer, window=False) as session:
         peer = joined(session)
@@ -163,7 +149,7 @@ def test_what_is_no_module_is_refused():
     assert running_sessions() == []
 
 
-def test_patterns_choose_what_is_watched():
+def test_patterns_choose_what_is_watched(joined):
     model, optimizer = small()
     with inspector_app.watch(model, optimizer, probes=["0", "3"], window=False) as session:
         train(model, optimizer, 2)
@@ -175,16 +161,6 @@ def test_patterns_choose_what_is_watched():
     with pytest.raises(RequestError, match="matches no row"):
         inspector_app.watch(model, optimizer, probes=["encoder.*"], window=False)
     assert not model._forward_pre_hooks
-
-
-def test_inspect_answers_while_the_program_stands():
-    model, _ = small()
-    with inspector_app.inspect(model, window=False) as session, joined(session) as peer:
-        opened = peer.result(m.Attach())
-        assert not opened.training
-        edited = peer.result(m.Freeze(selection=m.Selection(patterns=["3"])))
-        assert edited.history[0].title == "Freeze 3"
-    assert not model[3].weight.requires_grad
 
 
 def test_the_training_process_never_imports_qt(own_folder):

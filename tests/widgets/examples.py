@@ -17,6 +17,7 @@ from PySide6.QtGui import QAction, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
+    QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -24,23 +25,30 @@ from PySide6.QtWidgets import (
     QMenu,
     QProgressBar,
     QPushButton,
+    QSpinBox,
     QTabWidget,
     QToolBar,
     QVBoxLayout,
     QWidget,
 )
 
+from tests.widgets import plots
+from widgets.alarm_list import Alarm, AlarmList
 from widgets.badges import Badge
 from widgets.code_view import CodeView
 from widgets.comparison_view import Compared, ComparisonView
+from widgets.curve_view import CurveSeries, CurveView
+from widgets.depth_plot import DepthLayer, DepthPlot
 from widgets.disclosure import Disclosure
 from widgets.empty_state import EmptyState
 from widgets.facts_view import FactLine, FactsView
+from widgets.heat_map_view import HeatMapView
 from widgets.histogram_grid import GridSeries, HistogramGrid
 from widgets.histogram_view import HistogramView
 from widgets.icons import icon, set_icon_folder
 from widgets.job_panel import JobPanel
 from widgets.notice_bar import NoticeBar
+from widgets.ridge_view import RidgeView
 from widgets.suggest_line import Suggestion, SuggestLine
 from widgets.theme import GRID, ThemeManager, install_fonts
 from widgets.tree_view import LazyTreeView, RowLook, TreeRole
@@ -328,6 +336,11 @@ def plain_widgets() -> QWidget:
     line.setPlaceholderText("Filter by path")
     box = QComboBox()
     box.addItems(["kaiming_uniform_", "xavier_uniform_"])
+    numbers = QHBoxLayout()
+    for field in (QSpinBox(), QDoubleSpinBox()):
+        numbers.addWidget(field)
+    field.setEnabled(False)
+    column.addLayout(numbers)
     progress = QProgressBar()
     progress.setValue(40)
     progress.setTextVisible(False)
@@ -400,6 +413,75 @@ def suggest_line():
     return page
 
 
+def heat_map():
+    view = HeatMapView()
+    view.set_history(
+        "encoder.layers.3.attention.query", plots.history(), "output, 2,048 of 65,536 elements"
+    )
+    view.resize(640, 360)
+    return view
+
+
+def heat_map_octaves():
+    view = heat_map()
+    view.set_octaves(True)
+    view.set_history("encoder.layers.3.attention.query", plots.history(octaves=True), "gradient")
+    return view
+
+
+def ridges():
+    view = RidgeView()
+    view.set_history("encoder.layers.3.attention.query", plots.history(), "output")
+    view.resize(560, 380)
+    return view
+
+
+def depth_plot():
+    plot = DepthPlot()
+    parts = ("attention.query", "attention.key", "attention.value", "linear1", "norm")
+    names = [f"encoder.layers.{layer}.{part}" for layer in range(6) for part in parts]
+    plot.set_layers([DepthLayer(key, name) for key, name in enumerate(names)])
+    mean, largest = plots.gradients(len(names))
+    broken = np.zeros(mean.shape, bool)
+    broken[-1, 21] = True
+    mean[:, 3] = largest[:, 3] = 0
+    mean[:, 9] = largest[:, 9] = np.nan
+    plot.set_values(np.arange(100, 100 + len(mean)), mean, largest, broken)
+    plot.set_title("Gradients over depth", "step 111, and the 11 steps before it")
+    plot.set_current(14)
+    plot.resize(640, 380)
+    return plot
+
+
+def curves():
+    view = CurveView()
+    names = ("loss", "validation loss", "encoder.layers.3.attention.query gradient norm")
+    view.set_series([CurveSeries(key, name) for key, name in enumerate(names)])
+    for key, (steps, values) in enumerate(plots.losses()):
+        view.append(key, steps, values)
+    view.set_title("Training", "20,000 steps")
+    view.resize(640, 360)
+    return view
+
+
+def alarm_list():
+    alarms = AlarmList()
+    name = "encoder.layers.3.attention.query"
+    alarms.set_alarms(
+        [
+            Alarm(
+                1, "danger", name, "NaN appeared here first: 7 of 65,536 elements.", 210, 221, 12
+            ),
+            Alarm(2, "warning", "encoder.layers.0.linear1", "Gradient vanishes.", 120, 300, 181),
+            Alarm(3, "danger", "decoder.head", "Gradient explodes: 3,400 is above 100.", 211, 211),
+            Alarm(4, "info", "encoder.layers.5.relu", "83 % of its units are dead.", 90, 140, 50),
+        ]
+    )
+    alarms.view.setCurrentIndex(alarms.model.index(1))
+    alarms.resize(520, 260)
+    return alarms
+
+
 EXAMPLES: dict[str, Callable[[], QWidget]] = {
     "tree_view": tree_view,
     "facts_view": facts_view,
@@ -408,6 +490,12 @@ EXAMPLES: dict[str, Callable[[], QWidget]] = {
     "histogram_view_log": logarithmic_view,
     "histogram_grid": histogram_grid,
     "comparison_view": comparison_view,
+    "heat_map": heat_map,
+    "heat_map_octaves": heat_map_octaves,
+    "ridges": ridges,
+    "depth_plot": depth_plot,
+    "curves": curves,
+    "alarm_list": alarm_list,
     "notice_bar": notice_bars,
     "job_panel": job_panel,
     "empty_state": empty_state,

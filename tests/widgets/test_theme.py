@@ -1,7 +1,16 @@
 import pytest
 from PySide6.QtGui import QFontInfo, QPalette
-from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDoubleSpinBox,
+    QLabel,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
+from tests.widgets.conftest import image_of
 from widgets.theme import (
     DARK,
     HIGH_CONTRAST,
@@ -139,3 +148,19 @@ def test_a_tone_leaves_the_font_alone(manager, qtbot):
     manager.choose("dark")
     set_tone(label, "good")
     assert label.font().family() == mono_font().family()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "high contrast"])
+@pytest.mark.parametrize("kind", [QComboBox, QSpinBox, QDoubleSpinBox])
+def test_fields_have_a_frame_that_is_seen(manager, qtbot, theme, kind):
+    manager.choose(theme)
+    around = QWidget()
+    qtbot.addWidget(around)
+    field = kind(around)
+    field.setGeometry(10, 10, 100, 24)
+    around.resize(120, 44)
+    around.show()
+    image = image_of(around)
+    middle = [image.pixelColor(10 + 50, 10 + y).lightness() for y in range(4)]
+    ground = manager.theme.window.lightness()
+    assert max(abs(lightness - ground) for lightness in middle) > 40

@@ -27,6 +27,8 @@ from inspector_app.protocol.table import Flag, Int32
 class Core:
     """One open target; opening another one lets go of it, hooks and snapshots included."""
 
+    _adopted = False  # a live model, which somebody else's program holds
+
     def __init__(self) -> None:
         self.id = secrets.token_hex(8)
         self.revision = 0

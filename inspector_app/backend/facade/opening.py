@@ -14,6 +14,7 @@ from inspector_app.backend.marking import marked
 from inspector_app.backend.opening import OpenModel, open_target
 from inspector_app.backend.tree import build_tree
 from inspector_app.protocol import messages as m
+from inspector_app.protocol.errors import RefusedError
 
 _BARE = "A bare checkpoint holds tensors but no modules: {}. Open the model's factory instead."
 _CHECKPOINT_CANNOT = {
@@ -61,6 +62,8 @@ class Opening(Loading):
 
         ``trusted`` runs the code that a file of torch.save names.
         """
+        if self._adopted:
+            raise RefusedError("This session belongs to a live model: open a target beside it.")
         start = time.perf_counter()
         job.progress(0, 0, f"Opening {target}")
         opened = open_target(

@@ -43,7 +43,6 @@ class Training(Core):
     """Requests to a training process."""
 
     _loop: Loop | None = None
-    _adopted = False
 
     def adopt(
         self, model: nn.Module, title: str, loop: Loop | None = None, *, edits: bool = True
@@ -89,7 +88,10 @@ class Training(Core):
             disabled=self._disabled,
             fingerprint="",
             seconds=0.0,
+            live=True,
             training=self._loop is not None,
+            history=self._journal.history,
+            watched=self.probes.rows,
         )
 
     def pause(self, job: Job = NO_JOB) -> m.Done:

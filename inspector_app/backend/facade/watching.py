@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -12,10 +13,12 @@ from torch import nn
 from inspector_app.backend.facade.training import Training
 from inspector_app.backend.inputs import example_inputs, input_form, make_inputs
 from inspector_app.backend.jobs import NO_JOB, Job
+from inspector_app.backend.probing.exact import prepare
 from inspector_app.backend.probing.probe_set import OUTPUT
+from inspector_app.backend.probing.reasons import why_never_fired
 from inspector_app.backend.running import private_random, run
 from inspector_app.protocol import messages as m
-from inspector_app.protocol.errors import Cancelled, RequestError
+from inspector_app.protocol.errors import Cancelled, RefusedError, RequestError
 from inspector_app.protocol.table import Flag, Role
 
 MODULE_KINDS: frozenset[m.ProbeKind] = frozenset({"output", "input", "gradient"})
@@ -35,9 +38,10 @@ class Watching(Training):
         self,
         rows: list[int],
         kinds: Collection[m.ProbeKind] = OUTPUT,
+        exact: bool = False,
         job: Job = NO_JOB,
     ) -> m.Watching:
-        """Measure these rows: all of them or none."""
+        """Measure these rows: all of them or none; ``exact``: not from a sample."""
         self._model_for("watch")
         former = {row: self._probes.kinds(row) for row in rows}
         done: list[int] = []
@@ -52,6 +56,10 @@ class Watching(Training):
                 else:
                     self._probes.unwatch(row)
             raise
+        if exact:
+            prepare()
+        for row in rows:
+            self._probes.set_exact(row, exact)
         return self._watching()
 
     def modules_matching(self, patterns: list[str]) -> list[int]:
@@ -143,9 +151,31 @@ class Watching(Training):
             totals=self._totals(),
         )
 
-    def get_records(self, since: int = 0, limit: int = 4096, job: Job = NO_JOB) -> m.Records:
+    def get_records(
+        self, since: int = 0, limit: int = 4096, alarms_since: int = 0, job: Job = NO_JOB
+    ) -> m.Records:
         """Records of the ring from ``since`` on; may be called from any thread."""
-        records = self._probes.records(since, limit)
+        records = self._probes.records(since, limit, alarms_since)
         if self._loop is None:
             return records
         return msgspec.structs.replace(records, training=self._loop.state)
+
+    def set_alarm_rules(
+        self, rules: m.AlarmRules, clear: bool = False, job: Job = NO_JOB
+    ) -> m.Done:
+        """Judge records by these rules; may be called from any thread."""
+        if rules.pause and (reason := self._disabled.get("pause")):
+            raise RefusedError(reason)
+        self._probes.alarms.set_rules(rules, clear)
+        return m.Done()
+
+    def get_probe_states(self, job: Job = NO_JOB) -> m.ProbeStates:
+        """How the probe of each watched row stands; may be called from any thread."""
+        tree, states = self.tree, self._probes.states
+        for index, state in enumerate(states):
+            if state.state == "never fired":
+                with suppress(KeyError):  # the row is gone
+                    position = tree.table.position(state.row)
+                    reason = why_never_fired(tree, position, self._probes.kinds(state.row))
+                    states[index] = msgspec.structs.replace(state, reason=reason)
+        return m.ProbeStates(states=states)

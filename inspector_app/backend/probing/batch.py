@@ -7,9 +7,10 @@ numpy for a hundred tensors.
 
 What is exact and what is sampled: minimum, maximum and the numbers of NaN and infinities are those
 of all elements.  Histogram, mean, deviation, norm and the number of zeros are those of all elements
-up to ``SAMPLE`` of them, above that of one element drawn from each of ``SAMPLE`` equal stretches of
-the memory.  The cumulative shares of the histogram are then within :data:`SAMPLE_ERROR` of the true
-ones with 95 % confidence (Dvoretzky-Kiefer-Wolfowitz inequality; Massart 1990).
+up to ``SAMPLE`` of them, and of series for which that is asked; else of one element drawn from each
+of ``SAMPLE`` equal stretches of the memory.  The cumulative shares of the histogram are then within
+:data:`SAMPLE_ERROR` of the true ones with 95 % confidence (Dvoretzky-Kiefer-Wolfowitz inequality;
+Massart 1990).
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from inspector_app.backend.histograms import (
     in_memory_order,
     why_unreadable,
 )
-from inspector_app.backend.probing import bins
+from inspector_app.backend.probing import bins, exact
 from inspector_app.backend.probing.records import ROW, Rows
+from inspector_app.backend.probing.units import Units
 from inspector_app.protocol.messages import Floats
 from inspector_app.protocol.table import Int64
 
@@ -69,6 +71,11 @@ class Batch:
         self._work = bins.Workspace(capacity, sample)
         self._exponents: dict[int, int] = {}
         self._alone: dict[int, Floats] = {}  # samples of what float32 cannot hold
+        self.units = Units()
+        self.limits: dict[int, tuple[float, float]] = {}  # of saturation, by key of series
+        self._dead: dict[int, float] = {}  # shares of units
+        self.exact: set[int] = set()  # keys of series of which all elements are counted
+        self._whole: dict[int, exact.Whole] = {}
 
     def __len__(self) -> int:
         return len(self._told)
@@ -98,8 +105,24 @@ class Batch:
         Raises ValueError with the reason where its values cannot be read.
         """
         index = len(self._told)
+        self._take(index, tensor, where, total)
         if exponent:
             self._exponents[index] = exponent
+        dead = self.units.look(where[2], tensor, self._told[index][-2])
+        if dead is not None:
+            self._dead[index] = dead
+
+    def _take(
+        self,
+        index: int,
+        tensor: torch.Tensor,
+        where: tuple[int, int, int, int, int],
+        total: int | None,
+    ) -> None:
+        if total is None and where[2] in self.exact:
+            with torch._C.DisableTorchFunction(), torch.no_grad():
+                self._take_whole(index, tensor, where)
+            return
         if (
             total is None
             and type(tensor) in _PLAIN
@@ -137,6 +160,19 @@ class Batch:
             row.copy_(flat.index_select(0, sample_places(count, size)))
         self._told.append((*where, count, size, nan, positive, negative, minimum, maximum))
 
+    def _take_whole(self, index: int, tensor: torch.Tensor, where: tuple[int, ...]) -> None:
+        """All elements."""
+        count = tensor.numel()
+        if not count or why_unreadable(tensor):
+            self._take_slowly(index, tensor, where)
+            return
+        values = as_real(in_memory_order(tensor.detach()))
+        found = extremes(values)
+        limits = self.limits.get(where[2])
+        self._whole[index] = exact.measure(values, found, octaves=self.octaves, limits=limits)
+        facts = (found.nan, found.positive_infinity, found.negative_infinity)
+        self._told.append((*where, count, count, *facts, found.minimum, found.maximum))
+
     def _take_slowly(self, index: int, tensor: torch.Tensor, where: tuple[int, ...]) -> None:
         """Any dtype, device, layout or subclass."""
         if reason := why_unreadable(tensor):
@@ -164,10 +200,11 @@ class Batch:
             rows[name] = column
         told, self._told = rows, []
         alone, self._alone = self._alone, {}
-        whole = told["sampled"] == self.sample
+        exactly, self._whole = self._whole, {}
+        full = told["sampled"] == self.sample
         broken = (told["nan"] + told["positive_infinity"] + told["negative_infinity"]) > 0
-        plain = whole & ~broken
-        plain[list(alone)] = False
+        plain = full & ~broken
+        plain[[*alone, *exactly]] = False
         if plain.all():
             self._measure(told, self._samples[:number])
         else:
@@ -176,20 +213,42 @@ class Batch:
                 self._measure(some, self._samples[:number][plain])
                 told[plain] = some
             for index in np.flatnonzero(~plain).tolist():
+                if index in exactly:
+                    self._fill(told, index, exactly[index])
+                    continue
                 sample = alone.get(index)
                 if sample is None:
                     sample = self._samples[index, : told["sampled"][index]]
                 one = told[index : index + 1]
                 self._measure(one, sample[np.isfinite(sample)][None])
+        told["dead"] = [
+            self.units.seen(key, zeros) if count else _NAN
+            for key, zeros, count in zip(
+                told["key"].tolist(),
+                (told["zeros"] > 0).tolist(),
+                told["count"].tolist(),
+                strict=True,
+            )
+        ]
+        dead, self._dead = self._dead, {}
+        if dead:
+            told["dead"][list(dead)] = list(dead.values())
         exponents, self._exponents = self._exponents, {}
         if exponents:
             _shift(told, list(exponents), [-exponent for exponent in exponents.values()])
         return told.copy()
 
+    def _fill(self, rows: Rows, index: int, whole: exact.Whole) -> None:
+        """Fill in what was computed from all elements."""
+        for name in ("zeros", "mean", "deviation", "norm", "low", "exponent", "saturated"):
+            rows[name][index] = getattr(whole, name)
+        rows["counts"][index] = whole.counts
+        rows["octaves"][index] = self.octaves
+
     def _measure(self, rows: Rows, samples: bins.Samples) -> None:
         """Fill in what is computed from samples: (n,) records, (n, k) finite values."""
         if not samples.shape[1]:
-            for name in ("mean", "deviation", "norm"):
+            for name in ("mean", "deviation", "norm", "saturated"):
                 rows[name] = np.nan
             rows["zeros"] = rows["low"] = rows["exponent"] = 0
             rows["octaves"] = self.octaves
@@ -216,6 +275,21 @@ class Batch:
         rows["deviation"] = np.ldexp(np.sqrt(squares), exponent, dtype=np.float64)
         together = np.sqrt((squares + np.square(mean, dtype=np.float64)) * rows["count"])
         rows["norm"] = np.ldexp(together, exponent)
+
+        rows["saturated"] = np.nan
+        if self.limits:
+            self._saturate(rows, samples)
+
+    def _saturate(self, rows: Rows, samples: bins.Samples) -> None:
+        """Shares of values that stand at the bounds of what puts them out."""
+        for index, key in enumerate(rows["key"].tolist()):
+            limits = self.limits.get(key)
+            if limits is not None:
+                sample = samples[index]
+                outside = np.count_nonzero(sample <= limits[0]) + np.count_nonzero(
+                    sample >= limits[1]
+                )
+                rows["saturated"][index] = outside / len(sample)
 
     def _zeros(self, samples: bins.Samples) -> Int64:
         """Number of zeros in each row."""

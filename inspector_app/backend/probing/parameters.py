@@ -39,6 +39,7 @@ class ParameterProbe(ProbeHook):
         self.kinds = kinds
         self.armed = True
         self.fired = 0
+        self.since = owner.ended  # steps that had ended when it was armed
         self._before: tuple[Floats, float] | None = None  # a sample, and its root mean square
         self._handle: RemovableHandle | None = None
         if "parameter gradient" in kinds and parameter.requires_grad and parameter.is_leaf:
@@ -93,7 +94,7 @@ class ParameterProbe(ProbeHook):
         start = perf_counter()
         self.fired += 1
         try:
-            key = owner.series_key(self.row, "", kind)
+            key = owner.series_key(self.row, "", kind, self.path)
             if reason := owner.take(tensor, key, 0, phase, count=count):
                 raise ValueError(reason)
         except Exception as error:  # noqa: BLE001 - the person's training must go on

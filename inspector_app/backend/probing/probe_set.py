@@ -11,14 +11,21 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from inspector_app.backend.probing.alarms import Alarms
 from inspector_app.backend.probing.batch import Batch
+from inspector_app.backend.probing.captures import Captures
 from inspector_app.backend.probing.parameters import ParameterProbe
 from inspector_app.backend.probing.probes import ModuleProbe, short
 from inspector_app.backend.probing.records import RecordRing
+from inspector_app.backend.probing.units import saturation_limits
 from inspector_app.protocol.errors import RefusedError
-from inspector_app.protocol.messages import Phase, ProbeKind, Records, Series
+from inspector_app.protocol.messages import Phase, ProbeKind, ProbeState, Records, Series
 
 _FLUSHED_WITHIN = 0.05  # seconds; a flush costs a fixed amount, however little there is
+_NO_GRADIENT = (
+    "Its output needs no gradient: nothing up to it is trained, or the forward ran without "
+    "gradients."
+)
 OUTPUT: frozenset[ProbeKind] = frozenset({"output"})
 
 
@@ -32,10 +39,13 @@ class ProbeSet:
     def __init__(self, ring: RecordRing | None = None) -> None:
         self.ring = ring or RecordRing()
         self.batch = Batch()
+        self.alarms = Alarms()
+        self.captures = Captures()
         self.active = True  # whether this step is measured
         self.spent = 0.0  # seconds in hooks and flushes since the owner set it to 0
         self.forward = (0, 0)  # step and forward within it
         self.gradient_exponent = 0  # gradients are 2**this too large: the loss was scaled
+        self.ended = 0  # steps that were measured to their end
         self._probes: dict[int, tuple[ModuleProbe, nn.Module, RemovableHandle]] = {}
         self._parameters: dict[int, ParameterProbe] = {}
         self._kept: list[RemovableHandle] = []
@@ -43,6 +53,9 @@ class ProbeSet:
         self._lock = threading.Lock()  # of series and failures
         self._batch_lock = threading.Lock()  # a model may run in several threads
         self._series: dict[tuple[int, str, ProbeKind], Series] = {}
+        self._by_key: list[Series] = []
+        self._exact: set[int] = set()  # rows of which all elements are measured
+        self._paths: dict[int, str] = {}  # of rows that were ever watched
         self._failures: dict[tuple[int, str], str] = {}
 
     def __enter__(self) -> ProbeSet:
@@ -68,6 +81,10 @@ class ProbeSet:
             return self._probes[row][0].fired
         return self._parameters[row].fired if row in self._parameters else 0
 
+    def path(self, row: int) -> str:
+        """How a row that was measured is named in sentences; "" for any other."""
+        return self._paths.get(row, "")
+
     @property
     def step(self) -> int:
         """Number of the step that runs, or ran last; 0 before the first."""
@@ -77,7 +94,7 @@ class ProbeSet:
     def series(self) -> list[Series]:
         """All series ever measured; a series keeps its key when its row is watched again."""
         with self._lock:
-            return list(self._series.values())
+            return list(self._by_key)
 
     @property
     def failures(self) -> list[str]:
@@ -85,7 +102,48 @@ class ProbeSet:
         with self._lock:
             return list(self._failures.values())
 
+    @property
+    def states(self) -> list[ProbeState]:
+        """How the probe of each row stands; why one never fired must be told by the model."""
+        with self._lock:
+            measured = {(series.row, series.kind) for series in self._by_key}
+            stopped = {row: sentence for (row, _), sentence in self._failures.items()}
+        probes: list[ModuleProbe | ParameterProbe] = [
+            *(probe for probe, _, _ in list(self._probes.values())),
+            *list(self._parameters.values()),
+        ]
+        found: list[ProbeState] = []
+        for probe in probes:
+            row = probe.row
+            if not probe.armed:
+                reason = stopped.get(row, "")
+                state = ProbeState(row=row, state="stopped", fired=probe.fired, reason=reason)
+            elif probe.fired:
+                without = "gradient" in probe.kinds and (row, "gradient") not in measured
+                state = ProbeState(
+                    row=row,
+                    state="fired",
+                    fired=probe.fired,
+                    reason=_NO_GRADIENT if without else "",
+                )
+            else:
+                waited = self.ended > probe.since
+                state = ProbeState(row=row, state="never fired" if waited else "armed")
+            found.append(state)
+        return found
+
     # -- hooks -----------------------------------------------------------------------------------
+
+    def set_exact(self, row: int, exact: bool) -> None:
+        """Measure all elements of what a row shows, or a sample."""
+        with self._batch_lock, self._lock:
+            keys = {series.key for series in self._by_key if series.row == row}
+            if exact:
+                self._exact.add(row)
+                self.batch.exact |= keys
+            else:
+                self._exact.discard(row)
+                self.batch.exact -= keys
 
     def watch(
         self, row: int, module: nn.Module, path: str = "", kinds: Iterable[ProbeKind] = OUTPUT
@@ -124,6 +182,8 @@ class ProbeSet:
 
     def unwatch(self, row: int) -> None:
         """Remove the hook of ``row``, if there is one; its series and records stay."""
+        if self.captures.waiting:
+            self.captures.unwatched(row)
         parameter = self._parameters.pop(row, None)
         if parameter is not None:
             parameter.remove()
@@ -138,6 +198,7 @@ class ProbeSet:
         for row in self.rows:
             self.unwatch(row)
         self._let_go()
+        self.captures.clear()
         self.flush()
 
     def keep(self, handle: RemovableHandle) -> None:
@@ -186,25 +247,31 @@ class ProbeSet:
         """
         with self._batch_lock:
             if self.batch.full:
-                self.ring.extend(self.batch.flush())
+                self._store()
             try:
                 where = (*(forward or self.forward), key, call, phase)
                 exponent = self.gradient_exponent if phase & Phase.BACKWARD else 0
                 self.batch.take(tensor, where, count, exponent)
             except ValueError as error:
                 return str(error)
+            if self.captures.waiting:
+                series = self._by_key[key]
+                self.captures.offer(series, call, where[0], phase, tensor, exponent)
         return ""
 
     def scalar(self, name: str, value: float | torch.Tensor) -> None:
         """Record one number of this step under a name of its own."""
         number = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(float(value))
-        key = self.series_key(-1, name, "scalar")
+        key = self.series_key(-1, name, "scalar", "")
         if reason := self.take(number.double().reshape(1), key, 0, 0):
             self.failed(-1, name, f"{name} is left out: {reason}.")
 
     def end_step(self) -> None:
         """A step is over: make records of what was seen, of several short steps at once."""
-        if self.batch.nearly_full or perf_counter() - self._flushed > _FLUSHED_WITHIN:
+        if self.active:
+            self.ended += 1
+        late = perf_counter() - self._flushed > _FLUSHED_WITHIN
+        if late or self.batch.nearly_full or self.alarms.prompt:
             start = perf_counter()
             self.flush()
             self.spent += perf_counter() - start
@@ -212,34 +279,61 @@ class ProbeSet:
     def flush(self) -> None:
         """Make records of all that was seen; from any thread."""
         with self._batch_lock:
-            if len(self.batch):
-                self.ring.extend(self.batch.flush())
+            self._store()
             self._flushed = perf_counter()
 
     def set_octaves(self, octaves: bool) -> None:
         """Count into octaves from now on, or into equal bins."""
         with self._batch_lock:
-            if len(self.batch):
-                self.ring.extend(self.batch.flush())
+            self._store()
             self.batch.octaves = octaves
 
-    def records(self, since: int = 0, limit: int = 4096) -> Records:
-        """Records of the ring from sequence number ``since`` on, with their series."""
+    def _store(self) -> None:
+        """Records of the batch into the ring, past the alarms; its lock is held."""
+        if len(self.batch):
+            rows = self.batch.flush()
+            self.ring.extend(rows)
+            self.alarms.judge(rows, scaled=self.gradient_exponent != 0)
+
+    def records(self, since: int = 0, limit: int = 4096, alarms_since: int = 0) -> Records:
+        """Records of the ring from sequence number ``since`` on, with series and alarms."""
         self.flush()
         # The series after the records: none of these can then lack its own.
         records = self.ring.since(since, limit)
-        return msgspec.structs.replace(records, series=self.series, failures=self.failures)
+        alarms, version = self.alarms.since(alarms_since)
+        return msgspec.structs.replace(
+            records,
+            series=self.series,
+            failures=self.failures,
+            alarms=alarms,
+            alarms_version=version,
+            alarm_rules=self.alarms.rules,
+            captures=self.captures.listed,
+        )
 
     # -- called by probes ------------------------------------------------------------------------
 
-    def series_key(self, row: int, leaf: str, kind: ProbeKind) -> int:
-        """Key of the series of one tensor; the same for ever."""
+    def series_key(self, row: int, leaf: str, kind: ProbeKind, path: str) -> int:
+        """Key of the series of one tensor, the same for ever; ``path`` is that of the row."""
         with self._lock:
             series = self._series.get((row, leaf, kind))
             if series is None:
-                series = Series(key=len(self._series), row=row, leaf=leaf, kind=kind)
+                series = Series(key=len(self._by_key), row=row, leaf=leaf, kind=kind)
                 self._series[row, leaf, kind] = series
+                self._by_key.append(series)
+                self._paths[row] = path
+                if row in self._exact:
+                    self.batch.exact.add(series.key)
+                self.alarms.register(series, path)
             return series.key
+
+    def puts_out(self, key: int, module: nn.Module) -> None:
+        """A series is an output of this module: its units can be dead or saturated."""
+        with self._batch_lock:
+            self.batch.units.add(key, module)
+            limits = saturation_limits(module)
+            if limits is not None:
+                self.batch.limits[key] = limits
 
     def failed(self, row: int, leaf: str, sentence: str) -> None:
         """Keep a sentence about what is not measured."""

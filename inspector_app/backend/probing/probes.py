@@ -63,6 +63,7 @@ class ModuleProbe(ProbeHook):
         self.kinds = kinds
         self.armed = True
         self.fired = 0
+        self.since = owner.ended  # steps that had ended when it was armed
         self._keys: dict[tuple[ProbeKind, str], int] = {}  # -> key of its series; -1: not measured
         self._forward = (-1, -1)
         self._calls = 0
@@ -103,7 +104,7 @@ class ModuleProbe(ProbeHook):
         kinds = self.kinds
         if "input" in kinds:
             for leaf, tensor in leaves(inputs):
-                self._measure("input", leaf, tensor, call, phase)
+                self._measure("input", leaf, tensor, call, phase, module)
         wants_output, wants_gradient = "output" in kinds, "gradient" in kinds
         if not (wants_output or wants_gradient):
             return
@@ -111,9 +112,9 @@ class ModuleProbe(ProbeHook):
         for leaf, tensor in leaves(output):
             found = True
             if wants_output:
-                self._measure("output", leaf, tensor, call, phase)
+                self._measure("output", leaf, tensor, call, phase, module)
             if wants_gradient and tensor.requires_grad:
-                key = self._key("gradient", leaf)
+                key = self._key("gradient", leaf, module)
                 if key >= 0:
                     hook = GradientHook(self, key, leaf, call, phase)
                     handle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
@@ -123,18 +124,27 @@ class ModuleProbe(ProbeHook):
             kind = type(output).__name__
             owner.failed(self.row, "", f"{self.path} puts out no tensor ({kind}).")
 
-    def _key(self, kind: ProbeKind, leaf: str) -> int:
+    def _key(self, kind: ProbeKind, leaf: str, module: nn.Module) -> int:
         key = self._keys.get((kind, leaf))
         if key is None:
             if len(self._keys) == MAX_SERIES:
                 raise ValueError(f"its outputs had more than {MAX_SERIES} different tensors")
-            key = self._keys[kind, leaf] = self._owner.series_key(self.row, leaf, kind)
+            key = self._owner.series_key(self.row, leaf, kind, self.path)
+            self._keys[kind, leaf] = key
+            if kind == "output":
+                self._owner.puts_out(key, module)
         return key
 
     def _measure(
-        self, kind: ProbeKind, leaf: str, tensor: torch.Tensor, call: int, phase: int
+        self,
+        kind: ProbeKind,
+        leaf: str,
+        tensor: torch.Tensor,
+        call: int,
+        phase: int,
+        module: nn.Module,
     ) -> None:
-        key = self._key(kind, leaf)
+        key = self._key(kind, leaf, module)
         if key >= 0 and (reason := self._owner.take(tensor, key, call, phase)):
             self._keys[kind, leaf] = -1
             self._owner.failed(self.row, leaf, f"{self.path}{leaf} is left out: {reason}.")

@@ -22,7 +22,7 @@ ROW = np.dtype(
     + [(name, np.int64) for name in ("nan", "positive_infinity", "negative_infinity")]
     + [("minimum", np.float64), ("maximum", np.float64)]
     + [("zeros", np.int64)]
-    + [(name, np.float64) for name in ("mean", "deviation", "norm", "low")]
+    + [(name, np.float64) for name in ("mean", "deviation", "norm", "low", "dead", "saturated")]
     + [("exponent", np.int32), ("octaves", np.bool_)]
     + [("counts", np.int64, (BINS,))]
 )

@@ -7,7 +7,6 @@ happens in the server's thread.  Whether a window is there, is slow or dies chan
 from __future__ import annotations
 
 import atexit
-import os
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -19,11 +18,13 @@ from inspector_app.backend.jobs import SafePointExecutor
 from inspector_app.backend.session import Session
 from inspector_app.backend.training.budget import Budget
 from inspector_app.backend.training.clock import StepClock
+from inspector_app.backend.training.forking import remember
 from inspector_app.backend.training.gate import Gate
 from inspector_app.backend.training.publishing import (
     PublishedSession,
     rank_of_process,
     title_of,
+    with_rank,
 )
 from inspector_app.backend.training.window import open_window
 from inspector_app.protocol import messages as m
@@ -56,11 +57,12 @@ class TrainingSession:
         self._gate = Gate()
         self._executor = SafePointExecutor(on_submit=self._gate.wake)
         self._session = Session()
-        self._process = os.getpid()
         self._closed = False
         self._rank, self._ranks = rank_of_process()
         name = title_of(model, title)
-        self._session.adopt(model, name, self, edits=self._ranks == 1)
+        self._session.adopt(model, with_rank(name), self, edits=self._ranks == 1)
+        if self._ranks == 1:
+            self._session.probes.alarms.pause = self._gate.pause
         self._clock = StepClock(
             model, optimizer, loss_scaler, self._session.probes, self._at_safe_point
         )
@@ -74,6 +76,7 @@ class TrainingSession:
         self._published.server.on_last_peer_gone = self._gate.resume
         self._since = time.perf_counter()
         atexit.register(self.close)
+        remember(self)
         if window and self._rank == 0:
             open_window(self.address, self._published.token)
 
@@ -103,7 +106,7 @@ class TrainingSession:
 
     def close(self) -> None:
         """Remove every hook and stop listening; may be called twice."""
-        if self._closed or os.getpid() != self._process:  # a fork must not close our session
+        if self._closed:
             return
         self._closed = True
         atexit.unregister(self.close)
@@ -113,6 +116,14 @@ class TrainingSession:
         self._executor.close()
         self._published.close()
         self._session.close()
+
+    def let_go_in_child(self) -> None:
+        """In the child of a fork: neither watch nor listen there."""
+        self._closed = True
+        self._clock.close()
+        for row in self._session.probes.rows:
+            self._session.probes.unwatch(row)
+        self._published.let_go_in_child()
 
     def _at_safe_point(self) -> None:
         probes = self._session.probes

@@ -35,11 +35,16 @@ class PublishedSession:
                 rank=rank,
                 ranks=ranks,
                 folder=str(self._folder),
+                group=os.getppid(),
             )
             announce(self._folder, entry, self.token)
         except BaseException:
             withdraw(self._folder)
             raise
+
+    def let_go_in_child(self) -> None:
+        """In the child of a fork: leave the sockets to the parent."""
+        self.server.let_go_in_child()
 
     def close(self) -> None:
         """Stop listening; may be called twice."""
@@ -48,10 +53,14 @@ class PublishedSession:
 
 
 def title_of(model: nn.Module, title: str = "") -> str:
-    """How a session is called: the model's class, and the rank where there are several."""
-    name = title or type(_inside(model)).__name__
+    """How a session is called: as it was asked for, else as the model's class."""
+    return title or type(_inside(model)).__name__
+
+
+def with_rank(title: str) -> str:
+    """The title, and the rank where there are several."""
     rank, ranks = rank_of_process()
-    return f"{name} (rank {rank} of {ranks})" if ranks > 1 else name
+    return f"{title} (rank {rank} of {ranks})" if ranks > 1 else title
 
 
 def _inside(model: nn.Module) -> nn.Module:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 
 from torch import nn
 
 from inspector_app.backend.jobs import ThreadExecutor
 from inspector_app.backend.session import Session
-from inspector_app.backend.training.publishing import PublishedSession, title_of
+from inspector_app.backend.training.forking import remember
+from inspector_app.backend.training.publishing import (
+    PublishedSession,
+    rank_of_process,
+    title_of,
+    with_rank,
+)
 from inspector_app.backend.training.window import open_window
 
 
@@ -23,12 +28,11 @@ class StoppedSession:
     def __init__(self, model: nn.Module, *, window: bool = True, title: str = "") -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"inspect() takes a torch.nn.Module, not {type(model).__name__}.")
-        self._process = os.getpid()
         self._closed = False
         self._session = Session()
         self._executor = ThreadExecutor()
         name = title_of(model, title)
-        self._session.adopt(model, name)
+        self._session.adopt(model, with_rank(name), edits=rank_of_process()[1] == 1)
         try:
             self._published = PublishedSession(self._session, self._executor, name)
         except BaseException:
@@ -39,6 +43,7 @@ class StoppedSession:
         )
         self._thread.start()
         atexit.register(self.close)
+        remember(self)
         if window:
             open_window(self.address, self._published.token)
 
@@ -53,13 +58,20 @@ class StoppedSession:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def let_go_in_child(self) -> None:
+        """In the child of a fork: neither watch nor listen there."""
+        self._closed = True
+        for row in self._session.probes.rows:
+            self._session.probes.unwatch(row)
+        self._published.let_go_in_child()
+
     def close(self) -> None:
         """Stop listening and remove every hook; may be called twice."""
-        if self._closed or os.getpid() != self._process:  # a fork must not close our session
+        if self._closed:
             return
         self._closed = True
         atexit.unregister(self.close)
+        self._published.close()  # which also stops what runs for a window
         self._executor.close()
         self._thread.join(timeout=5)
-        self._published.close()
         self._session.close()

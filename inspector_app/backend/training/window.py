@@ -6,8 +6,15 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 
 from inspector_app.sessions import TOKEN_VARIABLE
+from inspector_app.starting import python_command
+
+_ATTACH = """
+from inspector_app.cli import main
+sys.exit(main())
+"""
 
 
 def has_display() -> bool:
@@ -18,20 +25,31 @@ def has_display() -> bool:
 
 
 def open_window(address: str, token: str) -> subprocess.Popen[bytes] | None:
-    """Start the window and return at once; None, and a sentence, where there is no display."""
+    """Start the window and return at once; None, and a sentence, where that is not possible.
+
+    The token goes by the environment, where no other user sees it.
+    """
+    attach = f"inspector-app attach {address}"
     if not has_display():
-        sys.stderr.write(
-            "Model Inspector: there is no display here. Attach a window from another terminal "
-            f"with: inspector-app attach {address}\n"
-        )
+        _say(f"there is no display here. Attach a window from another terminal with: {attach}")
         return None
-    environment = {**os.environ, TOKEN_VARIABLE: token}
-    with contextlib.suppress(OSError):
-        return subprocess.Popen(
-            [sys.executable, "-m", "inspector_app", "attach", address],
-            env=environment,
+    try:
+        process = subprocess.Popen(
+            python_command(_ATTACH, "attach", address),
+            env={**os.environ, TOKEN_VARIABLE: token},
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # what the script prints stays its own
             start_new_session=True,  # Ctrl+C ends the training, not the window that shows its end
         )
-    sys.stderr.write("Model Inspector: the window could not be started; training goes on.\n")
-    return None
+    except (OSError, ValueError) as error:
+        _say(f"the window could not be started ({error}). Training goes on; attach with: {attach}")
+        return None
+    # Somebody must wait for it, or it stays behind as a zombie.
+    threading.Thread(target=process.wait, name="inspector-window", daemon=True).start()
+    return process
+
+
+def _say(sentence: str) -> None:
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):  # it may be closed
+            sys.stderr.write(f"Model Inspector: {sentence}\n")

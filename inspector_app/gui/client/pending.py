@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from inspector_app.gui.client.link import Link
+from inspector_app.gui.client.remote import RemoteLink
 from inspector_app.protocol.errors import InspectorError
 from inspector_app.protocol.messages import (
     DescribeRow,
@@ -40,12 +41,22 @@ QUESTIONS = (
 )
 
 
+AnyLink = Link | RemoteLink
+
+
+class Remote(NamedTuple):
+    """Where a session is that runs by itself, and its token in hexadecimal digits."""
+
+    address: str
+    token: str
+
+
 @dataclass
 class Pending:
     """A request whose answer has not come."""
 
     request: Request
-    link: Link
+    link: AnyLink
     on_result: OnResult
     on_error: OnError | None
     label: str
@@ -53,9 +64,9 @@ class Pending:
 
 @dataclass
 class Next:
-    """A worker that is opening a target, to take over once it has."""
+    """A worker that is opening a target, or a session being joined, to take over once it has."""
 
-    link: Link
-    open: Open
+    link: AnyLink
+    source: Open | Remote
     replay: list[JournalEntry] = field(default_factory=list)
     fingerprint: str = ""  # expected, "" where the target is opened for the first time

@@ -11,36 +11,26 @@ import json
 import secrets
 import sys
 from collections import deque
-from pathlib import Path
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTemporaryDir, QTimer, Signal
+
+from inspector_app.starting import FIND_OURS, python_command
 
 KEPT_LINES = 200
 LONGEST_LINE = 8192  # characters; a progress bar may never end its line
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 108 (104 on macOS) with the closing zero
 PATIENCE = 1000  # milliseconds between asking the worker to end, telling it, and making it
 
-# The current folder must not shadow our packages while they are imported: the worker puts the
-# user's folder in front afterwards.  The folder that holds our package stands last on the path,
-# or first where another copy of the package would be found before it.
-BOOTSTRAP = """
-import importlib.util, os, sys
-folder, here = sys.argv.pop(), os.path.realpath(os.getcwd())
-sys.path[:] = [p for p in sys.path if p and os.path.realpath(p) != here]
-found = importlib.util.find_spec("inspector_app")
-if found is None or not found.origin:
-    sys.path.append(folder)
-elif os.path.realpath(os.path.dirname(os.path.dirname(found.origin))) != os.path.realpath(folder):
-    sys.path.insert(0, folder)
+_WORK = """
 from inspector_app.backend.worker import main
 main()
 """
+BOOTSTRAP = FIND_OURS + _WORK  # the worker puts the user's folder in front afterwards
 
 
 def worker_command() -> list[str]:
     """Program and arguments of the real worker."""
-    folder = Path(__file__).resolve().parents[3]
-    return [sys.executable, "-c", BOOTSTRAP, str(folder)]
+    return python_command(_WORK)
 
 
 class Lines:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
 
+from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
 from inspector_app.protocol.messages import (
     GetRecords,
     Opened,
@@ -62,6 +63,7 @@ class RecordsStore:
         self.gaps: list[Gap] = []
         self.next = 0
         self.size = 0  # records
+        self.newest: dict[int, tuple[Records, int]] = {}  # of each series: an answer, a place in it
 
     def add(self, records: Records) -> None:
         """Mirror one answer."""
@@ -72,6 +74,8 @@ class RecordsStore:
         if not len(records.sequence):
             return
         self.answers.append(records)
+        for place, key in enumerate(records.key.tolist()):
+            self.newest[key] = (records, place)
         self.size += len(records.sequence)
         while self.size > self._kept and len(self.answers) > 1:
             self.size -= len(self.answers.popleft().sequence)
@@ -82,18 +86,30 @@ class RecordsStore:
 class RecordsFeed(QObject):
     """Fetches records while watched modules run, and the last ones after they stopped.
 
-    ``arrived(Records)`` gives each answer that holds any.
+    A live model runs whenever its own process wants it to.  ``arrived(Records)`` gives each answer
+    that holds any, ``loop_told(TrainingState)`` where the loop stands that trains it,
+    ``told(Records)`` every answer, for what else stands in it; ``failed(error)`` says once why
+    there are none.
     """
 
     arrived = Signal(object)
+    told = Signal(object)
+    failed = Signal(object)
+    loop_told = Signal(object)
 
-    def __init__(self, session: Requests, parent: QObject | None = None) -> None:
+    def __init__(
+        self, session: Requests, parent: QObject | None = None, store: RecordsStore | None = None
+    ) -> None:
         super().__init__(parent)
-        self.store = RecordsStore()
+        self.store = store or RecordsStore()
         self._session = session
         self._watched = False
+        self._live = False
+        self._training = False
         self._running = 0
         self._in_the_air = False
+        self._refused = ""
+        self._alarms = 0  # their version
         self._generation = 0  # of the worker asked: late answers of a former one do not count
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -107,6 +123,11 @@ class RecordsFeed(QObject):
         """Whether it is fetching."""
         return self._timer.isActive()
 
+    def stop(self) -> None:
+        """The process is gone; what was mirrored stays."""
+        self._live = self._training = False
+        self._update()
+
     def _asked(self, request: Request) -> None:
         if isinstance(request, Run):
             self._running += 1
@@ -115,7 +136,9 @@ class RecordsFeed(QObject):
     def _answered(self, request: Request, outcome: object) -> None:
         if isinstance(outcome, Opened):
             self.store.clear()
-            self._watched, self._in_the_air = False, False
+            self._alarms = 0
+            self._watched, self._in_the_air = bool(outcome.watched), False
+            self._live, self._training = outcome.live, outcome.training
             self._generation += 1
         elif isinstance(outcome, Watching):
             self._watched = bool(outcome.rows)
@@ -128,7 +151,7 @@ class RecordsFeed(QObject):
         self._update()
 
     def _update(self) -> None:
-        if self._watched and self._running:
+        if self._training or (self._watched and (self._running or self._live)):
             if not self._timer.isActive():
                 self._timer.start()
         else:
@@ -140,9 +163,9 @@ class RecordsFeed(QObject):
         self._in_the_air = True
         generation = self._generation
         self._session.request(
-            GetRecords(since=self.store.next, limit=MOST),
+            GetRecords(since=self.store.next, limit=MOST, alarms_since=self._alarms),
             lambda records: self._take(generation, records),
-            lambda error: self._missed(generation),
+            lambda error: self._missed(generation, error),
         )
 
     def _take(self, generation: int, records: Records) -> None:
@@ -150,11 +173,19 @@ class RecordsFeed(QObject):
             return
         self._in_the_air = False
         self.store.add(records)
+        self._alarms = records.alarms_version
+        self.told.emit(records)
+        if records.training is not None:
+            self.loop_told.emit(records.training)
         if len(records.sequence):
             self.arrived.emit(records)
             if not self._timer.isActive():
                 self._fetch()  # the run is over: until nothing is left
 
-    def _missed(self, generation: int) -> None:
-        if generation == self._generation:
-            self._in_the_air = False
+    def _missed(self, generation: int, error: InspectorError) -> None:
+        if generation != self._generation:
+            return
+        self._in_the_air = False
+        if not isinstance(error, ConnectionLost | Cancelled) and self._refused != error.sentence:
+            self._refused = error.sentence  # it would be said thirty times a second
+            self.failed.emit(error)

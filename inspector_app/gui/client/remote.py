@@ -77,8 +77,9 @@ class RemoteLink(QObject):
 
     def kill(self) -> None:
         """Leave now; the process goes on."""
-        if self._connection is not None:
-            self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def stop_and_wait(self) -> None:
         """Leave before this returns."""

@@ -2,7 +2,8 @@
 
 Each target is opened in a worker of its own, since the modules a user's file imports stay
 imported.  The worker that serves the target before lives on until the new one has opened, so that
-a typing error in a path costs nothing.
+a typing error in a path costs nothing.  A session that runs by itself, in a training process or a
+notebook, is joined in the same way; when the window leaves it, it goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector_app.gui.client.link import Link
-from inspector_app.gui.client.pending import QUESTIONS, Next, OnError, OnResult, Pending
+from inspector_app.gui.client.pending import (
+    QUESTIONS,
+    AnyLink,
+    Next,
+    OnError,
+    OnResult,
+    Pending,
+    Remote,
+)
+from inspector_app.gui.client.remote import RemoteLink
 from inspector_app.protocol.changes import change_of_rows
 from inspector_app.protocol.errors import (
     Cancelled,
@@ -26,6 +36,7 @@ from inspector_app.protocol.errors import (
 from inspector_app.protocol.messages import (
     Answer,
     AnyResult,
+    Attach,
     CancelJob,
     Edited,
     Failure,
@@ -77,9 +88,9 @@ class ClientSession(QObject):
         self._command = command
         self._numbers = itertools.count(1)
         self._pending: dict[int, Pending] = {}
-        self._link: Link | None = None  # of the open target
+        self._link: AnyLink | None = None  # of the open target
         self._next: Next | None = None
-        self._open: Open | None = None
+        self._source: Open | Remote | None = None  # what the open target was made from
         self._target: Opened | None = None
         self._journal: list[JournalEntry] = []
         self._revision = 0
@@ -108,6 +119,11 @@ class ClientSession(QObject):
         return self._revision
 
     @property
+    def remote(self) -> Remote | None:
+        """Where the open target is, when it runs by itself."""
+        return self._source if isinstance(self._source, Remote) else None
+
+    @property
     def process_id(self) -> int:
         """Of the worker that serves the open target; 0 where there is none."""
         return self._link.process_id if self._link else 0
@@ -131,16 +147,25 @@ class ClientSession(QObject):
         )
         return self._start(request, [], "")
 
+    def attach(self, address: str, token: str) -> int:
+        """Join a session that runs by itself; ``token`` in hexadecimal digits."""
+        return self._join(Remote(address, token))
+
     def restart(self) -> int | None:
-        """Open the same target anew, without its edits; None where nothing was open."""
-        return self._start(self._open, [], "") if self._open else None
+        """Open the same target anew, without its edits; None where nothing was open.
+
+        A session that runs by itself is joined again, with all that was done in it.
+        """
+        if isinstance(self._source, Remote):
+            return self._join(self._source)
+        return self._start(self._source, [], "") if self._source else None
 
     def restart_and_replay(self) -> int | None:
         """Open the same target anew and carry out its edits again; None where nothing was open."""
-        if self._open is None or self._target is None:
-            return None
+        if not isinstance(self._source, Open) or self._target is None:
+            return self.restart()
         done = [entry for entry in self._journal if entry.done]
-        return self._start(self._open, done, self._target.fingerprint)
+        return self._start(self._source, done, self._target.fingerprint)
 
     def request(
         self,
@@ -185,8 +210,9 @@ class ClientSession(QObject):
     def shutdown(self) -> None:
         """End all workers before this returns; what was pending is forgotten."""
         self._pending.clear()
-        self._link = self._next = self._open = self._target = None
-        for link in self.findChildren(Link):  # those that are ending already, too
+        self._link = self._next = self._source = self._target = None
+        links: list[AnyLink] = [*self.findChildren(Link), *self.findChildren(RemoteLink)]
+        for link in links:  # those that are ending already, too
             link.blockSignals(True)
             link.stop_and_wait()
             link.deleteLater()
@@ -195,17 +221,24 @@ class ClientSession(QObject):
     # -- opening -----------------------------------------------------------------------------------
 
     def _start(self, request: Open, replay: list[JournalEntry], fingerprint: str) -> int:
+        new = Next(Link(self._command, self), request, replay, fingerprint)
+        return self._begin(new, request, f"Opening {PurePath(request.target).name}")
+
+    def _join(self, remote: Remote) -> int:
+        new = Next(RemoteLink(remote.address, remote.token, self), remote)
+        return self._begin(new, Attach(), f"Attaching to {remote.address}")
+
+    def _begin(self, new: Next, request: Open | Attach, label: str) -> int:
         if self._next is not None:
             former, self._next = self._next, None
             self._fail_all(former.link, Cancelled())
             self._retire(former.link)
-        link = Link(self._command, self)
+        link = new.link
         link.message.connect(lambda message: self._take(link, message))
         link.output.connect(self.output)
         link.ended.connect(lambda sentence, detail: self._link_ended(link, sentence, detail))
-        self._next = Next(link, request, replay, fingerprint)
+        self._next = new
         number = next(self._numbers)
-        label = f"Opening {PurePath(request.target).name}"
         pending = Pending(request, link, self._take_over, self._open_failed, label)
         self._ask(link, number, pending)
         link.start()
@@ -221,7 +254,8 @@ class ClientSession(QObject):
             self._fail_all(former, Cancelled("Another target was opened."))
             self._retire(former)
         # The edits of the lost worker are kept until they have been carried out again.
-        self._open, self._target, self._journal = new.open, opened, new.replay
+        self._source, self._target = new.source, opened
+        self._journal = new.replay or opened.history
         self.opened.emit(opened)
         if not new.fingerprint:
             return
@@ -256,7 +290,7 @@ class ClientSession(QObject):
             self._retire(former.link)
         self.open_failed.emit(error)
 
-    def _retire(self, link: Link) -> None:
+    def _retire(self, link: AnyLink) -> None:
         """Let a worker end on its own time; nothing it says matters any more."""
         link.ended.disconnect()
         link.ended.connect(link.deleteLater)
@@ -266,7 +300,7 @@ class ClientSession(QObject):
 
     # -- answers -----------------------------------------------------------------------------------
 
-    def _ask(self, link: Link, number: int, pending: Pending) -> None:
+    def _ask(self, link: AnyLink, number: int, pending: Pending) -> None:
         self._pending[number] = pending
         link.ask(number, pending.request)
         self.asked.emit(pending.request)
@@ -274,7 +308,7 @@ class ClientSession(QObject):
             self.job_started.emit(number, pending.label)
         self._update_state()
 
-    def _take(self, link: Link, message: Answer | Failure | Progress | Log) -> None:
+    def _take(self, link: AnyLink, message: Answer | Failure | Progress | Log) -> None:
         if isinstance(message, Log):
             self.notice.emit(message.text, "info")
             return
@@ -322,7 +356,7 @@ class ClientSession(QObject):
         elif not isinstance(error, ConnectionLost | Cancelled):  # `lost` tells of the one
             self.notice.emit(error.sentence, "warning")
 
-    def _fail_all(self, link: Link, error: InspectorError) -> None:
+    def _fail_all(self, link: AnyLink, error: InspectorError) -> None:
         for number in [n for n, pending in self._pending.items() if pending.link is link]:
             if number in self._pending:
                 self._finish(number, error)
@@ -331,7 +365,7 @@ class ClientSession(QObject):
         if number in self._pending:
             self.cancel_stuck.emit(number)
 
-    def _link_ended(self, link: Link, sentence: str, detail: str) -> None:
+    def _link_ended(self, link: AnyLink, sentence: str, detail: str) -> None:
         """A worker died that nobody told to."""
         link.deleteLater()
         served = link is self._link

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction
@@ -18,35 +18,34 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.gui.panels.tone_label import ToneLabel
+from inspector_app.gui.panels.training_bar import TrainingBar
+from inspector_app.gui.views.live_views import LiveViews
 from widgets.empty_state import EmptyState
 from widgets.theme import GRID
 
-if TYPE_CHECKING:
-    from widgets.histogram_grid import HistogramGrid
-
 
 class LivePanel(QWidget):
-    """``actions`` fill the toolbar, None standing for a separator.
+    """``actions`` fill the toolbar, ``training_actions`` that of a training loop.
 
-    The grid is made when it is first needed: its plotting library would double the program's
-    start.
+    None stands for a separator.
     """
 
-    cell_clicked = Signal(int)
+    row_clicked = Signal(int)
     empty_clicked = Signal()
 
-    def __init__(self, actions: Sequence[QAction | None], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        actions: Sequence[QAction | None],
+        training_actions: Sequence[QAction | None] = (),
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("livePanel")
-        bar = QToolBar()
-        bar.setObjectName("liveBar")
-        bar.setIconSize(QSize(2 * GRID, 2 * GRID))
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        for action in actions:
-            if action is None:
-                bar.addSeparator()
-            else:
-                bar.addAction(action)
+        bar = _tool_bar("liveBar", actions)
+        self._run_bar, self._loop_bar = bar, _tool_bar("loopBar", training_actions)
+        self.training = TrainingBar()
+        self._loop_bar.hide()
+        self.training.hide()
         self.mode_box = QComboBox()
         self.mode_box.setObjectName("runMode")
         self.mode_box.setAccessibleName("Mode of the forwards")
@@ -65,19 +64,23 @@ class LivePanel(QWidget):
         top.setObjectName("liveTop")
         top.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         top.setStyleSheet(
-            "#liveTop { border-bottom: 1px solid palette(mid); } #liveBar { border: 0; }"
+            "#liveTop { border-bottom: 1px solid palette(mid); }#liveBar, #loopBar { border: 0; }"
         )
         row = QHBoxLayout(top)
         row.setContentsMargins(0, 0, 0, 1)
         row.setSpacing(0)
         row.addWidget(bar)
+        row.addWidget(self._loop_bar)
         row.addWidget(self.line, 1)
+        row.addWidget(self.training, 1)
         self.empty = EmptyState("live", "")
         self.empty.setObjectName("liveEmpty")
         self.empty.clicked.connect(self.empty_clicked)
-        self._grid: HistogramGrid | None = None
+        self.views = LiveViews()
+        self.views.row_clicked.connect(self.row_clicked)
         self._pages = QStackedLayout()
         self._pages.addWidget(self.empty)
+        self._pages.addWidget(self.views)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -89,28 +92,36 @@ class LivePanel(QWidget):
         """How the modules are set while they run."""
         return cast("Literal['eval', 'train']", self.mode_box.currentData())
 
-    @property
-    def grid(self) -> HistogramGrid:
-        """The histograms."""
-        if self._grid is None:
-            from widgets.histogram_grid import HistogramGrid
-
-            self._grid = HistogramGrid()
-            self._grid.setObjectName("grid")
-            self._grid.series_clicked.connect(self.cell_clicked)
-            self._pages.addWidget(self._grid)
-        return self._grid
+    def show_loop(self, training: bool) -> None:
+        """The controls of a training loop, or those of runs."""
+        self._loop_bar.setVisible(training)
+        self.training.setVisible(training)
+        self._run_bar.setVisible(not training)
+        self.line.setVisible(not training)
 
     def say(self, text: str, tone: str = "muted", detail: str = "") -> None:
         """A quiet line beside the controls."""
         self.line.say(text, tone)
         self.line.setToolTip(detail or text)
 
-    def show_grid(self) -> None:
-        """The histograms take the place of the empty state."""
-        self._pages.setCurrentWidget(self.grid)
+    def show_views(self) -> None:
+        """The views take the place of the empty state."""
+        self._pages.setCurrentWidget(self.views)
 
     def show_empty(self, sentence: str) -> None:
         """One sentence, and the button that fills the panel."""
         self.empty.set_sentence(sentence)
         self._pages.setCurrentWidget(self.empty)
+
+
+def _tool_bar(name: str, actions: Sequence[QAction | None]) -> QToolBar:
+    bar = QToolBar()
+    bar.setObjectName(name)
+    bar.setIconSize(QSize(2 * GRID, 2 * GRID))
+    bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    for action in actions:
+        if action is None:
+            bar.addSeparator()
+        else:
+            bar.addAction(action)
+    return bar

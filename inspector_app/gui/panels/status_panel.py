@@ -35,6 +35,10 @@ class TargetLine(ToneLabel):
     def show_target(self, opened: Opened) -> None:
         """Name the target as it was asked for."""
         parts = [opened.target]
+        if opened.live:
+            self.setText(f"{opened.title}   live in its own process")
+            self.setToolTip("The process goes on when this window is closed.")
+            return
         if opened.kind == "model":
             parts += [f"{name}={value!r}" for name, value in opened.arguments.items()]
             parts += [f"device {opened.device}", f"seed {opened.seed}"]

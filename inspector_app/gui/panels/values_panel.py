@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from inspector_app.gui.panels.asking import Asks
 from inspector_app.protocol.errors import Cancelled, InspectorError
 from inspector_app.protocol.messages import Detail, Measure, Statistics
+from widgets import plotting
 from widgets.empty_state import EmptyState
 from widgets.facts_view import FactLine, FactsView
 from widgets.numbers import count_text, value_text
@@ -120,6 +121,7 @@ class ValuesPanel(QWidget):
     def _histogram_view(self) -> HistogramView:
         """Made on first use: its plotting library would double the start of the program."""
         if self._histogram is None:
+            plotting.ready()
             from widgets.histogram_view import HistogramView
 
             self._histogram = HistogramView()

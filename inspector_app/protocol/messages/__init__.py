@@ -5,6 +5,7 @@ arguments as fields; the answer is the struct the method returns, or a :class:`F
 envelopes carry ids around them.  One module a subject; everything is found here.
 """
 
+from inspector_app.protocol.messages.alarms import Alarm, AlarmKind, AlarmRules, SetAlarmRules
 from inspector_app.protocol.messages.base import (
     CancelJob,
     Difference,
@@ -15,6 +16,16 @@ from inspector_app.protocol.messages.base import (
     Result,
     Selection,
     Totals,
+)
+from inspector_app.protocol.messages.capturing import (
+    Capture,
+    Captured,
+    CapturedValues,
+    DropCaptured,
+    GetCapturedValues,
+    MeasureCaptured,
+    SaveCaptured,
+    Saved,
 )
 from inspector_app.protocol.messages.editing import (
     BeforeAfter,
@@ -37,6 +48,7 @@ from inspector_app.protocol.messages.editing import (
     Undo,
 )
 from inspector_app.protocol.messages.envelopes import (
+    AT_ONCE,
     PROTOCOL_VERSION,
     Answer,
     AnyRequest,
@@ -84,6 +96,14 @@ from inspector_app.protocol.messages.opening import (
     StatePlan,
     Trust,
 )
+from inspector_app.protocol.messages.probes import (
+    GetProbeStates,
+    Phase,
+    ProbeKind,
+    ProbeState,
+    ProbeStates,
+    Series,
+)
 from inspector_app.protocol.messages.training import (
     Attach,
     Pause,
@@ -98,12 +118,9 @@ from inspector_app.protocol.messages.watching import (
     GetRecords,
     InputField,
     InputForm,
-    Phase,
-    ProbeKind,
     Ran,
     Records,
     Run,
-    Series,
     SetBins,
     Unwatch,
     Watch,
@@ -111,8 +128,12 @@ from inspector_app.protocol.messages.watching import (
 )
 
 __all__ = [
+    "AT_ONCE",
     "BINS",
     "PROTOCOL_VERSION",
+    "Alarm",
+    "AlarmKind",
+    "AlarmRules",
     "Answer",
     "AnyRequest",
     "AnyResult",
@@ -121,12 +142,16 @@ __all__ = [
     "Attach",
     "BeforeAfter",
     "CancelJob",
+    "Capture",
+    "Captured",
+    "CapturedValues",
     "Challenge",
     "DescribeInputs",
     "DescribeRow",
     "Detail",
     "Difference",
     "Done",
+    "DropCaptured",
     "Edited",
     "Export",
     "ExportOptions",
@@ -138,6 +163,8 @@ __all__ = [
     "Freeze",
     "FromClient",
     "FromServer",
+    "GetCapturedValues",
+    "GetProbeStates",
     "GetRecords",
     "GetScript",
     "Hello",
@@ -151,6 +178,7 @@ __all__ = [
     "LoadState",
     "Log",
     "Measure",
+    "MeasureCaptured",
     "Open",
     "Opened",
     "Pause",
@@ -165,6 +193,8 @@ __all__ = [
     "PreviewInitialize",
     "Previewed",
     "ProbeKind",
+    "ProbeState",
+    "ProbeStates",
     "Progress",
     "Proof",
     "Ran",
@@ -177,10 +207,13 @@ __all__ = [
     "Result",
     "Resume",
     "Run",
+    "SaveCaptured",
+    "Saved",
     "Scheme",
     "Script",
     "Selection",
     "Series",
+    "SetAlarmRules",
     "SetBins",
     "SetBudget",
     "Source",

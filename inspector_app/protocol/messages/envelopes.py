@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
+from inspector_app.protocol.messages.alarms import SetAlarmRules
 from inspector_app.protocol.messages.base import (
     CancelJob,
     Done,
+)
+from inspector_app.protocol.messages.capturing import (
+    Capture,
+    CapturedValues,
+    DropCaptured,
+    GetCapturedValues,
+    MeasureCaptured,
+    SaveCaptured,
+    Saved,
 )
 from inspector_app.protocol.messages.editing import (
     Edited,
@@ -47,6 +57,7 @@ from inspector_app.protocol.messages.opening import (
     PlanState,
     StatePlan,
 )
+from inspector_app.protocol.messages.probes import GetProbeStates, ProbeStates
 from inspector_app.protocol.messages.training import Attach, Pause, Resume, SetBudget, StepOnce
 from inspector_app.protocol.messages.watching import (
     DescribeInputs,
@@ -95,6 +106,13 @@ AnyRequest = (
     | StepOnce
     | SetBudget
     | SetBins
+    | SetAlarmRules
+    | GetProbeStates
+    | Capture
+    | GetCapturedValues
+    | MeasureCaptured
+    | SaveCaptured
+    | DropCaptured
     | CancelJob
 )
 AnyResult = (
@@ -111,6 +129,9 @@ AnyResult = (
     | InputForm
     | Ran
     | Records
+    | ProbeStates
+    | CapturedValues
+    | Saved
     | ExportPlan
     | Exported
     | Verified
@@ -188,3 +209,18 @@ class Log(msgspec.Struct, frozen=True, tag=True):
 
 FromClient = Hello | Ask
 FromServer = Challenge | Welcome | Answer | Failure | Progress | Log
+
+# Answered by the thread that listens, whatever the one that owns the model is doing.
+AT_ONCE = (
+    GetRecords,
+    GetProbeStates,
+    SetAlarmRules,
+    Capture,
+    GetCapturedValues,
+    DropCaptured,
+    Attach,
+    Pause,
+    Resume,
+    StepOnce,
+    SetBudget,
+)

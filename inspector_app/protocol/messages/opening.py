@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from inspector_app.protocol.messages.base import Plain, Request, Result, Totals
+from inspector_app.protocol.messages.editing import JournalEntry
 from inspector_app.protocol.table import RowTable
 
 
@@ -52,7 +53,10 @@ class Opened(Result, frozen=True, kw_only=True):
     ]  # operation -> reason: "freeze", "initialize", "watch", "run", "export", "load"
     fingerprint: str  # of structure and values; equal for equal models
     seconds: float
-    training: bool = False  # the live model of a training loop
+    live: bool = False  # the model of another process, which goes on without the window
+    training: bool = False  # it is the one of a training loop
+    history: list[JournalEntry] = []  # edits that were made before, of a live model
+    watched: list[int] = []  # rows whose probes are there already, of a live model
     trusted: bool = False
     trust: Trust | None = None  # where trusting the file would make a model of it
     notes: list[str] = []  # sentences for the person: what was not run, what was not loaded

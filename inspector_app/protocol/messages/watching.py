@@ -1,48 +1,21 @@
-"""Probes, their records, and runs of the model."""
+"""What probes measured, and runs of the model."""
 
 from __future__ import annotations
 
-from enum import IntFlag
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector_app.protocol.changes import RowsChange
+from inspector_app.protocol.messages.alarms import Alarm, AlarmRules
 from inspector_app.protocol.messages.base import Plain, Request, Result, Totals
+from inspector_app.protocol.messages.capturing import Captured
+from inspector_app.protocol.messages.probes import ProbeKind, Series
 from inspector_app.protocol.messages.training import TrainingState
 from inspector_app.protocol.table import Int32, Int64
 
 Floats = NDArray[np.float64]
-
-
-ProbeKind = Literal[
-    "output",
-    "input",
-    "gradient",  # of the output
-    "value",  # of a parameter
-    "parameter gradient",  # as it is accumulated
-    "optimizer gradient",  # as the optimizer sees it: unscaled, clipped
-    "update",  # what the optimizer adds, relative to the root mean square of the parameter
-    "scalar",  # a number that the training loop logs; its name is the leaf
-]
-
-
-class Phase(IntFlag):
-    """When a probe fired."""
-
-    TRAIN = 1  # the module was in train mode
-    RECOMPUTE = 2  # activation checkpointing computed it anew in the backward
-    BACKWARD = 4  # a gradient
-
-
-class Series(Plain, frozen=True, kw_only=True):
-    """What one probe measures: a tensor in the output of one module."""
-
-    key: int
-    row: int
-    leaf: str  # path inside the output: "" for a bare tensor, "[0]", ".logits", ...
-    kind: ProbeKind = "output"
 
 
 class InputField(Plain, frozen=True, kw_only=True):
@@ -110,11 +83,17 @@ class Records(Result, frozen=True, kw_only=True):
     deviation: Floats
     norm: Floats  # (n,) Euclidean, estimated for all elements
     low: Floats  # (n,) left edge of the first linear bin
+    dead: Floats  # (n,) share of units that put out nothing but zeros; NaN where not known
+    saturated: Floats  # (n,) share of the sample at the bounds of a bounded output; NaN elsewhere
     exponent: Int32  # (n,)
     octaves: NDArray[np.bool_]  # (n,)
     counts: Int64  # (n, BINS) finite elements of the sample
     failures: list[str] = []  # sentences of probes that were disarmed by an error
     training: TrainingState | None = None  # of the loop that runs, where one does
+    alarms: list[Alarm] = []  # those that changed since the version asked from
+    alarms_version: int = 0  # ask from here the next time
+    alarm_rules: AlarmRules = AlarmRules()  # in force
+    captures: list[Captured] = []  # all that are held or waited for
 
 
 class Watch(Request, frozen=True, kw_only=True):
@@ -122,10 +101,12 @@ class Watch(Request, frozen=True, kw_only=True):
 
     Of a module "output", "input" and "gradient" can be measured, of a parameter the others; kinds
     that do not fit a row are passed over, and a row that none fits is an error.
+    ``exact`` makes zeros, moments and histogram of all elements, not of a sample.
     """
 
     rows: list[int]
     kinds: tuple[ProbeKind, ...] = ("output",)
+    exact: bool = False
 
 
 class SetBins(Request, frozen=True, kw_only=True):
@@ -164,3 +145,4 @@ class GetRecords(Request, frozen=True, kw_only=True):
 
     since: int = 0
     limit: int = 4096
+    alarms_since: int = 0  # version of the alarms that are known

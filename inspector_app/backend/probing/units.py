@@ -1,0 +1,143 @@
+"""Dead units, and the bounds at which others are saturated.
+
+A *unit* is a channel, dimension 1, of outputs with four dimensions or more and of three-dimensional
+ones that a convolution, a pooling or a normalisation of channels puts out; of all others it is a
+place in the last dimension.  A unit is *dead* when it was zero for the whole batch in each of the
+last ``LOOKS`` batches that were looked at: the first ones, then every ``EVERY``-th firing.  Each
+look is exact; what is spared are looks at outputs in whose sample no zero was seen, whose share of
+dead units is told as 0.
+
+*Saturated* is a value of a bounded function within one percent of its range of a bound; there the
+slope of a sigmoid or tanh is below 4 % of its largest.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from inspector_app.protocol.table import Int64
+
+LOOKS = 8
+EVERY = 4
+_MARGIN = 0.01
+_FLOATS = frozenset((torch.float32, torch.float64, torch.float16, torch.bfloat16))
+_BOUNDS: dict[type[nn.Module], tuple[float, float]] = {
+    nn.Sigmoid: (0.0, 1.0),
+    nn.Hardsigmoid: (0.0, 1.0),
+    nn.Tanh: (-1.0, 1.0),
+    nn.Softsign: (-1.0, 1.0),
+}
+_OF_CHANNELS = (
+    nn.modules.conv._ConvNd,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.batchnorm._LazyNormBase,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.modules.pooling._MaxPoolNd,
+    nn.modules.pooling._AvgPoolNd,
+    nn.modules.pooling._AdaptiveMaxPoolNd,
+    nn.modules.pooling._AdaptiveAvgPoolNd,
+    nn.GroupNorm,
+)
+
+
+def saturation_limits(module: nn.Module) -> tuple[float, float] | None:
+    """At or below the first and at or above the second value an output is saturated.
+
+    None for modules whose output is not bounded.  ReLU6 is bounded above only: below lies zero.
+    """
+    kind = type(module)
+    if issubclass(kind, nn.ReLU6):
+        return -math.inf, 6.0 * (1 - _MARGIN)
+    if issubclass(kind, nn.Hardtanh):
+        low, high = (module.__dict__.get(name) for name in ("min_val", "max_val"))
+        bounds = (float(low), float(high)) if low is not None and high is not None else None
+    else:
+        bounds = next((held for base, held in _BOUNDS.items() if issubclass(kind, base)), None)
+    if bounds is None:
+        return None
+    margin = _MARGIN * (bounds[1] - bounds[0])
+    return bounds[0] + margin, bounds[1] - margin
+
+
+def puts_out_channels(module: nn.Module) -> bool:
+    """Whether dimension 1 of a three-dimensional output of this module is that of its units."""
+    return issubclass(type(module), _OF_CHANNELS)
+
+
+@dataclass(slots=True)
+class _Series:
+    """What is known of the units of one series."""
+
+    channels: bool  # dimension 1 of three
+    fired: int = 0  # since zeros were seen
+    looks: int = 0
+    quiet: Int64 | None = None  # (units,) looks on end in which it was zero
+    share: float = math.nan
+
+
+class Units:
+    """Shares of dead units; belongs to whoever holds the lock of the batch."""
+
+    def __init__(self) -> None:
+        self._series: dict[int, _Series] = {}
+        self._zeros: set[int] = set()  # keys of series in whose last samples zeros were seen
+
+    def add(self, key: int, module: nn.Module) -> None:
+        """An output of ``module`` will come under this key."""
+        self._series[key] = _Series(puts_out_channels(module))
+
+    def seen(self, key: int, zeros: bool) -> float:
+        """Learn from a sample whether a look is worth while; returns the share that this tells.
+
+        NaN where looks must tell.
+        """
+        series = self._series.get(key)
+        if series is None:
+            return math.nan
+        if zeros:
+            self._zeros.add(key)
+            return math.nan
+        if key in self._zeros:
+            self._zeros.discard(key)
+            self._series[key] = _Series(series.channels)
+        return 0.0
+
+    def look(self, key: int, output: torch.Tensor, minimum: float) -> float | None:
+        """The share of dead units, NaN before enough batches were looked at; None without need.
+
+        ``minimum`` is that of ``output``, so that one pass is enough where nothing is negative.
+        """
+        if key not in self._zeros:
+            return None
+        series = self._series[key]
+        series.fired += 1
+        # Not all series in the same step.
+        if series.looks < LOOKS or (series.fired + key) % EVERY == 0:
+            self._count(series, output, minimum)
+        return series.share
+
+    def _count(self, series: _Series, output: torch.Tensor, minimum: float) -> None:
+        with torch._C.DisableTorchFunction(), torch.no_grad():
+            values = output.detach()
+            dimensions = values.dim()
+            if dimensions < 2 or not values.numel() or values.dtype not in _FLOATS:
+                return  # without a batch there is nothing that a unit is zero for
+            channels = dimensions > 3 or (dimensions == 3 and series.channels)
+            units = 1 if channels else dimensions - 1
+            others = [d for d in range(dimensions) if d != units]
+            zero = values.amax(others) == 0  # NaN is not zero
+            if minimum < 0:
+                zero &= values.amin(others) == 0
+            dead = zero.cpu().numpy()
+        if series.quiet is None or series.quiet.shape != dead.shape:
+            series.quiet = np.zeros(dead.shape, np.int64)
+            series.looks, series.share = 0, math.nan
+        series.quiet = (series.quiet + 1) * dead
+        series.looks += 1
+        if series.looks >= LOOKS:
+            series.share = float(np.mean(series.quiet >= LOOKS))

@@ -1,0 +1,112 @@
+"""What is said of a training loop: where it stands, and what watching it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
+
+from inspector_app.gui.panels.tone_label import ToneLabel
+from inspector_app.protocol.messages import TrainingState
+from widgets.numbers import count_text
+from widgets.theme import GRID
+
+BUDGETS: tuple[float | None, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, None)
+_NO_TIME_YET = "measuring the time of a step"
+
+
+class TrainingBar(QWidget):
+    """Budget and rank to choose, and a line.
+
+    ``budget_chosen(share or None)``; ``rank_chosen(int)`` where there are several.
+    """
+
+    budget_chosen = Signal(object)
+    rank_chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("trainingBar")
+        self.budget = QComboBox()
+        self.budget.setObjectName("budget")
+        self.budget.setAccessibleName("Budget of the probes")
+        self.budget.setToolTip(
+            "Share of a training step that probes may take; steps are left out to keep to it"
+        )
+        for share in BUDGETS:
+            self.budget.addItem(budget_text(share), share)
+        self.budget.activated.connect(
+            lambda index: self.budget_chosen.emit(self.budget.itemData(index))
+        )
+        self.rank = QComboBox()
+        self.rank.setObjectName("rank")
+        self.rank.setAccessibleName("Rank")
+        self.rank.setToolTip("Process of a distributed training whose model is shown")
+        self.rank.activated.connect(lambda index: self.rank_chosen.emit(self.rank.itemData(index)))
+        self.rank.hide()
+        self.line = ToneLabel(tone="muted")
+        self.line.setObjectName("trainingLine")
+        self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(GRID, 0, GRID, 0)
+        row.setSpacing(GRID)
+        row.addWidget(self.rank)
+        row.addWidget(self.budget)
+        row.addWidget(self.line, 1)
+
+    def show_state(self, state: TrainingState) -> None:
+        """Say where the loop stands; a list that is open is left as it is."""
+        if not self.budget.view().isVisible():
+            place = self.budget.findData(state.budget)
+            if place < 0:  # one that the script chose
+                self.budget.addItem(budget_text(state.budget), state.budget)
+                place = self.budget.count() - 1
+            self.budget.setCurrentIndex(place)
+        text, tone = state_text(state)
+        self.line.say(text, tone)
+        self.line.setToolTip(f"{text}\nEdits are carried out {state.safe_point}.")
+
+    def show_ranks(self, ranks: Sequence[int], current: int) -> None:
+        """Which processes can be looked at; nothing is shown of a single one."""
+        self.rank.setVisible(len(ranks) > 1)
+        if self.rank.view().isVisible():
+            return
+        if [self.rank.itemData(index) for index in range(self.rank.count())] != list(ranks):
+            self.rank.clear()
+            for rank in ranks:
+                self.rank.addItem(f"rank {rank}", rank)
+        self.rank.setCurrentIndex(self.rank.findData(current))
+
+    def say(self, text: str, tone: str = "muted") -> None:
+        """A sentence in place of the loop's state."""
+        self.line.say(text, tone)
+        self.line.setToolTip(text)
+
+
+def budget_text(share: float | None) -> str:
+    """As in the list: "5% budget"."""
+    return "no budget" if share is None else f"{100 * share:.3g}% budget"
+
+
+def state_text(state: TrainingState) -> tuple[str, str]:
+    """Where a loop stands, in words, and their tone."""
+    step = f"step {count_text(state.step)}"
+    if state.held:
+        return f"Paused before {step}. The model stands still.", "warning"
+    if state.paused:
+        return f"Pausing: the loop stands {state.safe_point}…", "warning"
+    parts = [step]
+    if state.step_seconds:
+        parts.append(f"{time_text(state.step_seconds)} a step")
+        parts.append(f"probes {100 * state.overhead:.1f}%")
+    else:
+        parts.append(_NO_TIME_YET)
+    if state.thinned:
+        parts.append(state.thinned.rstrip("."))
+    return "  ·  ".join(parts), "muted"
+
+
+def time_text(seconds: float) -> str:
+    """In milliseconds below a second: "93.2 ms"."""
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"

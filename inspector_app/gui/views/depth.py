@@ -1,0 +1,151 @@
+"""How large gradients, activations or updates are over the depth of the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.views.history import infinite_of, largest_of, root_mean_square_of
+from inspector_app.gui.views.names import NamedSeries
+from inspector_app.gui.views.view import View
+from inspector_app.protocol.messages import AlarmRules, ProbeKind
+from widgets import plotting
+from widgets.empty_state import EmptyState
+
+if TYPE_CHECKING:
+    from widgets.depth_plot import DepthPlot
+
+_STEPS = 16  # drawn: the newest, and those before it, faint
+_KINDS: dict[ProbeKind, str] = {
+    "gradient": "Gradients of outputs",
+    "parameter gradient": "Gradients of parameters",
+    "optimizer gradient": "Gradients of the optimizer",
+    "output": "Activations",
+    "value": "Parameters",
+    "update": "Update / weight",
+}
+_NOTHING = "Watch modules to see how large their outputs and gradients are, layer by layer."
+
+
+class DepthView(View):
+    """Root mean square and largest magnitude of each layer, on a logarithmic axis."""
+
+    title = "Depth"
+
+    def __init__(self, store: RecordsStore, parent: QWidget | None = None) -> None:
+        super().__init__(store, parent)
+        self.kinds = self.add_choice("depthKind", "What is drawn of each layer", self._chosen)
+        self.rules = AlarmRules()
+        self._plot: DepthPlot | None = None
+        self._shown: list[NamedSeries] = []
+        self.empty = EmptyState("live", _NOTHING)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.empty)
+
+    @property
+    def kind(self) -> ProbeKind:
+        """What is drawn."""
+        return self.kinds.currentData() or "output"
+
+    def set_series(self, series: list[NamedSeries]) -> None:
+        """Layers are those with a series of the kind that is drawn."""
+        super().set_series([one for one in series if one.measured])
+        there = [kind for kind in _KINDS if any(one.kind == kind for one in self.series)]
+        if there != [self.kinds.itemData(index) for index in range(self.kinds.count())]:
+            chosen = self.kinds.currentData()
+            self.kinds.clear()
+            for kind in there:
+                self.kinds.addItem(_KINDS[kind], kind)
+            self.kinds.setCurrentIndex(max(0, self.kinds.findData(chosen)))
+        self._set_layers()
+
+    def set_rules(self, rules: AlarmRules) -> None:
+        """Draw the thresholds of the alarms."""
+        self.rules = rules
+        if self._plot is not None:
+            self._plot.set_thresholds(rules.vanishing or 0.0, rules.exploding or np.inf)
+
+    def select(self, rows: set[int]) -> None:
+        """Mark the layer that is selected in the tree."""
+        if self._plot is not None:
+            key = next((one.key for one in self._shown if one.row in rows), -1)
+            self._plot.set_current(key)
+
+    def draw(self) -> None:
+        """The newest steps, oldest first."""
+        self.empty.setVisible(not self._shown)
+        if not self._shown:
+            if self._plot is not None:
+                self._plot.hide()
+            return
+        plot = self._plot or self._make()
+        plot.show()
+        places = {one.key: place for place, one in enumerate(self._shown)}
+        steps, mean, largest, broken = self._table(places)
+        plot.set_values(steps, mean, largest, broken)
+
+    def _table(
+        self, places: dict[int, int]
+    ) -> tuple[
+        np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+        np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+        np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+        np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    ]:
+        """(steps,) and (steps, layers): what to draw of the newest steps, gathered from behind."""
+        rows: dict[int, int] = {}
+        mean = np.full((_STEPS, len(places)), np.nan)
+        largest = np.full((_STEPS, len(places)), np.nan)
+        broken = np.zeros((_STEPS, len(places)), bool)
+        for answer in reversed(self.store.answers):
+            if self.step is not None and answer.step[0] > self.step:
+                continue
+            rms, top = root_mean_square_of(answer), largest_of(answer)
+            bad = (answer.nan + infinite_of(answer)) > 0
+            for place in range(len(answer.key) - 1, -1, -1):
+                step, layer = int(answer.step[place]), places.get(int(answer.key[place]))
+                if layer is None or (self.step is not None and step > self.step):
+                    continue
+                if step not in rows:
+                    if len(rows) == _STEPS:
+                        continue
+                    rows[step] = len(rows)
+                row = rows[step]
+                if np.isnan(mean[row, layer]) and not broken[row, layer]:
+                    mean[row, layer], largest[row, layer] = rms[place], top[place]
+                    broken[row, layer] = bad[place]
+            if len(rows) == _STEPS and answer.step[0] < min(rows):
+                break
+        order = sorted(rows, key=lambda step: step)
+        index = [rows[step] for step in order]
+        return np.asarray(order, np.int64), mean[index], largest[index], broken[index]
+
+    def _make(self) -> DepthPlot:
+        plotting.ready()
+        from widgets.depth_plot import DepthPlot
+
+        self._plot = DepthPlot()
+        self._plot.setObjectName("depthPlot")
+        self._plot.key_clicked.connect(lambda key: self.row_clicked.emit(self.row_of(key)))
+        layout = self.layout()
+        assert layout is not None
+        layout.addWidget(self._plot)
+        self._set_layers()
+        self.set_rules(self.rules)
+        return self._plot
+
+    def _chosen(self) -> None:
+        self._set_layers()
+        self.draw()
+
+    def _set_layers(self) -> None:
+        shown = [one for one in self.series if one.kind == self.kind]
+        if self._plot is not None:
+            from widgets.depth_plot import DepthLayer
+
+            self._plot.set_layers([DepthLayer(one.key, one.name) for one in shown])
+        self._shown = shown

@@ -1,0 +1,105 @@
+"""All watched series as a grid of histograms, each showing its newest record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.views.history import newest_of
+from inspector_app.gui.views.names import GRADIENTS, NamedSeries
+from inspector_app.gui.views.view import View
+from inspector_app.protocol.messages import BINS, Records
+from inspector_app.protocol.ranges import linear_range
+from widgets import plotting
+from widgets.numbers import short_count
+
+if TYPE_CHECKING:
+    from widgets.histogram_grid import HistogramGrid
+
+_ALL, _ACTIVATIONS, _GRADIENTS = "All", "Activations", "Gradients"
+
+
+class GridView(View):
+    """Histograms in the model's order."""
+
+    title = "Histograms"
+
+    def __init__(self, store: RecordsStore, parent: QWidget | None = None) -> None:
+        super().__init__(store, parent)
+        self.kinds = self.add_choice("gridKinds", "Which series are drawn", self._kinds_changed)
+        self.kinds.addItems([_ALL, _ACTIVATIONS, _GRADIENTS])
+        self.logarithmic = self.add_toggle(
+            "gridLogarithmic", "log counts", "Draw logarithms of the counts", self._set_logarithmic
+        )
+        self._grid: HistogramGrid | None = None
+        self._titles: list[tuple[int, str]] = []
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+
+    @property
+    def grid(self) -> HistogramGrid:
+        """The histograms, made when they are first needed."""
+        if self._grid is None:
+            plotting.ready()
+            from widgets.histogram_grid import HistogramGrid
+
+            self._grid = HistogramGrid()
+            self._grid.setObjectName("grid")
+            self._grid.series_clicked.connect(lambda key: self.row_clicked.emit(self.row_of(key)))
+            layout = self.layout()
+            assert layout is not None
+            layout.addWidget(self._grid)
+        return self._grid
+
+    def set_series(self, series: list[NamedSeries]) -> None:
+        """One cell for each series but the loop's own numbers."""
+        super().set_series([one for one in series if one.kind != "scalar"])
+        self.kinds.setVisible(any(one.kind in GRADIENTS for one in self.series))
+        self._show_cells()
+
+    def draw(self) -> None:
+        """Put the newest record of each series, or the one at the step looked at, into its cell."""
+        shown = {key for key, _ in self._titles}
+        for key, (records, index) in newest_of(self.store, shown, self.step).items():
+            self._update(key, records, index)
+
+    def _update(self, key: int, records: Records, index: int) -> None:
+        sampled, count = int(records.sampled[index]), int(records.count[index])
+        low, high = linear_range(float(records.low[index]), int(records.exponent[index]), BINS)
+        self.grid.update_record(
+            key,
+            low,
+            high,
+            records.counts[index],
+            float(records.mean[index]),
+            float(records.deviation[index]),
+            int(records.nan[index]),
+            int(records.positive_infinity[index] + records.negative_infinity[index]),
+            int(records.step[index]),
+            f"{short_count(sampled)} of {short_count(count)} sampled" if sampled < count else "",
+        )
+
+    def _show_cells(self) -> None:
+        chosen = self.kinds.currentText() if not self.kinds.isHidden() else _ALL
+        titles = [
+            (one.key, one.title)
+            for one in self.series
+            if chosen == _ALL or (one.kind in GRADIENTS) == (chosen == _GRADIENTS)
+        ]
+        if titles == self._titles:
+            return
+        self._titles = titles
+        if titles or self._grid is not None:
+            grid = self.grid  # before the import, which needs the plotting library as well
+            from widgets.histogram_grid import GridSeries
+
+            grid.set_series([GridSeries(key, title) for key, title in titles])
+
+    def _kinds_changed(self) -> None:
+        self._show_cells()
+        self.draw()
+
+    def _set_logarithmic(self, on: bool) -> None:
+        self.grid.set_logarithmic(on)

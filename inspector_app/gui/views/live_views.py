@@ -1,0 +1,229 @@
+"""The live views as tabs over one mirror of the records, with a way back in time."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QSlider,
+    QStackedWidget,
+    QTabBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector_app.gui.client.records import KEPT, RecordsStore
+from inspector_app.gui.panels.tone_label import ToneLabel
+from inspector_app.gui.views.alarms import AlarmsView
+from inspector_app.gui.views.curves import CurvesView
+from inspector_app.gui.views.depth import DepthView
+from inspector_app.gui.views.grid import GridView
+from inspector_app.gui.views.names import NamedSeries
+from inspector_app.gui.views.over_time import OverTimeView
+from inspector_app.gui.views.view import View
+from inspector_app.protocol.messages import Alarm, AlarmRules
+from widgets.icons import icon
+from widgets.numbers import count_text
+from widgets.theme import GRID
+
+_HELD = "Hold the picture; the slider goes back in what is mirrored"
+
+
+class LiveViews(QWidget):
+    """Only the view in sight draws; the others catch up when they are shown.
+
+    ``row_clicked(row)``: something of that row was clicked.  ``store`` is filled by whoever fetches
+    the records, and :meth:`records_arrived` called then.
+    """
+
+    row_clicked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("liveViews")
+        self.store = RecordsStore()
+        self.grid = GridView(self.store)
+        self.over_time = OverTimeView(self.store)
+        self.layers = DepthView(self.store)
+        self.curves = CurvesView(self.store)
+        self.alarms = AlarmsView(self.store)
+        self.views: list[View] = [
+            self.grid,
+            self.over_time,
+            self.layers,
+            self.curves,
+            self.alarms,
+        ]
+        self.tabs = QTabBar()
+        self.tabs.setObjectName("liveTabs")
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        self._pages = QStackedWidget()
+        self._options = QStackedWidget()
+        for view in self.views:
+            self.tabs.addTab(view.title)
+            self._pages.addWidget(view)
+            self._options.addWidget(view.options)
+            view.row_clicked.connect(self._clicked)
+            view.step_clicked.connect(self.go_to)
+        self._build_time()
+        top = QHBoxLayout()
+        top.setContentsMargins(GRID, 0, GRID, 0)
+        top.setSpacing(2 * GRID)
+        top.addWidget(self.tabs)
+        top.addWidget(self._options, 1, Qt.AlignmentFlag.AlignLeft)
+        top.addWidget(self.step_line)
+        top.addWidget(self.slider)
+        top.addWidget(self.hold)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(top)
+        column.addWidget(self._pages, 1)
+        self.tabs.currentChanged.connect(self._tab_changed)
+
+    def _build_time(self) -> None:
+        self.hold = QToolButton()
+        self.hold.setObjectName("liveHold")
+        self.hold.setCheckable(True)
+        self.hold.setText("Hold")
+        self.hold.setIcon(icon("pause"))
+        self.hold.setIconSize(QSize(2 * GRID, 2 * GRID))
+        self.hold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.hold.setToolTip(f"{_HELD} (the newest {count_text(KEPT)} records)")
+        self.hold.toggled.connect(self._hold_toggled)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setObjectName("liveStep")
+        self.slider.setAccessibleName("Step that is looked at")
+        self.slider.setFixedWidth(16 * GRID)
+        self.slider.setEnabled(False)
+        self.slider.valueChanged.connect(self._slid)
+        self.step_line = ToneLabel(tone="muted")
+        self.step_line.setObjectName("liveStepLine")
+        self.step_line.setMinimumWidth(10 * GRID)
+        self.step_line.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+
+    @property
+    def view(self) -> View:
+        """The one in sight."""
+        return self.views[self.tabs.currentIndex()]
+
+    # -- data ----------------------------------------------------------------------------------
+
+    def set_series(self, series: list[NamedSeries]) -> None:
+        """Which series there are now."""
+        for view in self.views:
+            view.set_series(series)
+        self._draw()
+
+    def records_arrived(self) -> None:
+        """The store has more than before."""
+        if not self.hold.isChecked():
+            self._draw()
+
+    def alarms_told(self, alarms: list[Alarm], rules: AlarmRules) -> None:
+        """Alarms that are new or have changed, and the thresholds in force."""
+        if rules != self.layers.rules:
+            self.layers.set_rules(rules)
+        if alarms:
+            self.alarms.add(alarms)
+            self._count_alarms()
+            if self.view is self.alarms and self.isVisible():
+                self.alarms.draw()
+
+    def forget(self) -> None:
+        """Another session: its steps begin anew."""
+        self.store.clear()
+        self.hold.setChecked(False)
+        for view in (self.over_time, self.curves, self.alarms):
+            view.forget()
+        self._count_alarms()
+
+    def forget_alarms(self) -> None:
+        """A person has seen them."""
+        self.alarms.forget()
+        self._count_alarms()
+
+    def select(self, rows: set[int]) -> None:
+        """Follow the selection of the tree."""
+        for view in self.views:
+            view.selected = rows
+        if self.isVisible():
+            self._follow()
+
+    def _follow(self) -> None:
+        view = self.view
+        if isinstance(view, OverTimeView | DepthView | CurvesView):
+            view.select(view.selected)
+
+    def _count_alarms(self) -> None:
+        number = len(self.alarms.alarms)
+        place = self.views.index(self.alarms)
+        self.tabs.setTabText(place, f"{self.alarms.title} ({number})" if number else "Alarms")
+
+    # -- drawing -------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        if self.isVisible():
+            self.view.draw()
+            self._show_step()
+
+    def showEvent(self, event: object) -> None:
+        """Catch up with what arrived while nothing could be seen."""
+        super().showEvent(event)  # type: ignore[arg-type]
+        self._draw()
+
+    def _tab_changed(self, index: int) -> None:
+        self._pages.setCurrentIndex(index)
+        self._options.setCurrentIndex(index)
+        self._draw()
+        self._follow()
+
+    def _clicked(self, row: int) -> None:
+        if row >= 0:
+            self.row_clicked.emit(row)
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def go_to(self, step: int) -> None:
+        """Hold the picture of one step."""
+        self.hold.setChecked(True)
+        self.slider.setValue(step)
+
+    def _span(self) -> tuple[int, int]:
+        """Oldest and newest step that are mirrored."""
+        answers = self.store.answers
+        if not answers:
+            return 0, 0
+        return int(answers[0].step[0]), int(np.max(answers[-1].step))
+
+    def _hold_toggled(self, held: bool) -> None:
+        self.slider.setEnabled(held)
+        if held:
+            self._set_range()
+        else:
+            for view in self.views:
+                view.step = None
+            self._draw()
+
+    def _set_range(self) -> None:
+        first, last = self._span()
+        with QSignalBlocker(self.slider):
+            self.slider.setRange(first, last)
+            self.slider.setValue(last)
+        self._slid(last)
+
+    def _slid(self, step: int) -> None:
+        for view in self.views:
+            view.step = step
+        self._draw()
+
+    def _show_step(self) -> None:
+        if self.hold.isChecked():
+            text = f"held at {count_text(self.slider.value())}"
+        else:
+            last = self._span()[1]
+            text = f"step {count_text(last)}" if last else ""
+        self.step_line.say(text, "warning" if self.hold.isChecked() else "muted")

@@ -1,0 +1,163 @@
+"""One row over time: what it put out and its gradients side by side, as heat maps or ridges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+
+from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.views.history import SeriesHistory, history_of
+from inspector_app.gui.views.names import NamedSeries
+from inspector_app.gui.views.view import View
+from inspector_app.protocol.messages import BINS
+from widgets import plotting
+from widgets.empty_state import EmptyState
+
+if TYPE_CHECKING:
+    from widgets.heat_map_view import HeatMapView
+    from widgets.ridge_view import RidgeView
+    from widgets.step_history import StepHistory
+
+_MOST = 3  # plots side by side
+_NOTHING = "Select a watched row in the tree to see how its values move from step to step."
+
+
+class OverTimeView(View):
+    """The series of one row, each with its own plot."""
+
+    title = "Over time"
+
+    def __init__(self, store: RecordsStore, parent: QWidget | None = None) -> None:
+        super().__init__(store, parent)
+        self.rows = self.add_choice("overTimeRow", "Row that is drawn", self._row_chosen)
+        self.rows.setMinimumContentsLength(16)
+        self.ridges = self.add_toggle(
+            "overTimeRidges", "ridges", "Ridges, not a heat map", self._changed
+        )
+        self.octaves = self.add_toggle(
+            "overTimeOctaves", "signed log", "Values on a signed logarithmic axis", self._changed
+        )
+        self.row = -1
+        self._drawn: dict[int, int] = {}  # key -> sequence number drawn up to
+        self._histories: dict[int, StepHistory] = {}
+        self._plots: list[HeatMapView | RidgeView] = []
+        self._made_of: tuple[bool, list[int]] = (False, [])
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.setChildrenCollapsible(False)
+        self.empty = EmptyState("live", _NOTHING)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.splitter)
+        column.addWidget(self.empty)
+        self.splitter.hide()
+
+    def set_series(self, series: list[NamedSeries]) -> None:
+        """Rows that can be chosen are those with a series that has fired."""
+        super().set_series([one for one in series if one.kind != "scalar" and one.measured])
+        names: dict[int, str] = {}
+        for one in self.series:
+            names.setdefault(one.row, one.name)
+        self.rows.clear()
+        for row, name in names.items():
+            self.rows.addItem(name, row)
+        if self.row not in names:
+            self.row = next(iter(names), -1)
+        self.rows.setCurrentIndex(self.rows.findData(self.row))
+        kept = {one.key for one in self.series}
+        for key in set(self._histories) - kept:
+            del self._histories[key]
+            self._drawn.pop(key, None)
+
+    def select(self, rows: set[int]) -> None:
+        """Follow the tree's selection where that is watched."""
+        place = next((self.rows.findData(row) for row in rows if self.rows.findData(row) >= 0), -1)
+        if place >= 0 and self.rows.itemData(place) != self.row:
+            self.rows.setCurrentIndex(place)
+            self.row = self.rows.itemData(place)
+            self.draw()
+
+    def draw(self) -> None:
+        """Bring the histories of the row's series up to date, and their plots."""
+        shown = [one for one in self.series if one.row == self.row][:_MOST]
+        self.splitter.setVisible(bool(shown))
+        self.empty.setVisible(not shown)
+        if not shown:
+            return
+        self._make(shown)
+        for one, plot in zip(shown, self._plots, strict=True):
+            if self._bring_up_to_date(one.key) or plot.octaves != self.octaves.isChecked():
+                plot.set_octaves(self.octaves.isChecked())
+                plot.refresh()
+
+    def forget(self) -> None:
+        """The records of another session begin anew."""
+        self._histories.clear()
+        self._drawn.clear()
+        self._made_of = (False, [])
+
+    def _row_chosen(self) -> None:
+        self.row = self.rows.currentData()
+        self.draw()
+        self.row_clicked.emit(self.row)
+
+    def _changed(self, _: bool) -> None:
+        self.draw()
+
+    def _make(self, shown: list[NamedSeries]) -> None:
+        """One plot for each series; made anew when others are shown."""
+        wanted = (self.ridges.isChecked(), [one.key for one in shown])
+        if wanted == self._made_of:
+            return
+        plotting.ready()
+        from widgets.heat_map_view import HeatMapView
+        from widgets.ridge_view import RidgeView
+        from widgets.step_history import StepHistory
+
+        self._made_of = wanted
+        for plot in self._plots:
+            plot.hide()
+            plot.setParent(None)
+            plot.deleteLater()
+        self._plots = []
+        for one in shown:
+            plot = RidgeView() if wanted[0] else HeatMapView()
+            plot.set_history(one.title, self._histories.setdefault(one.key, StepHistory()))
+            plot.step_clicked.connect(self.step_clicked)
+            self.splitter.addWidget(plot)
+            self._plots.append(plot)
+
+    def _bring_up_to_date(self, key: int) -> bool:
+        """Append what was mirrored since; returns whether that was anything."""
+        since = self._drawn.get(key, -1)
+        new = [answer for answer in self.store.answers if answer.sequence[-1] > since]
+        self._drawn[key] = self.store.next - 1
+        records = history_of(new, key)
+        records = _one_a_step(records)
+        if not len(records.steps):
+            return False
+        self._histories[key].append(
+            records.steps, edges_of(records), records.counts, records.nan, records.infinite
+        )
+        return True
+
+
+def edges_of(records: SeriesHistory) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """(n, BINS + 1) edges of the bins of each record."""
+    from widgets.binning import linear_edges, octave_edges
+
+    high = records.low + BINS * np.ldexp(1.0, records.exponent)
+    edges = linear_edges(records.low, high, BINS)
+    if records.octaves.any():
+        edges[records.octaves] = octave_edges(records.exponent[records.octaves], BINS)
+    return edges
+
+
+def _one_a_step(records: SeriesHistory) -> SeriesHistory:
+    """The last record of each step: a module that fires several times is drawn as it ended."""
+    if not len(records.steps):
+        return records
+    last = np.append(np.diff(records.steps) > 0, True)
+    return SeriesHistory(*(column[last] for column in records))

@@ -1,0 +1,140 @@
+"""Statistics of all elements against independent computations in float64, by every way to them."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from torch import nn
+
+from inspector_app.backend.histograms import as_real, extremes
+from inspector_app.backend.probing import compiled, exact
+from inspector_app.backend.probing.batch import SAMPLE
+from inspector_app.backend.session import Session
+from inspector_app.protocol.messages import BINS
+
+PLAIN = SimpleNamespace(  # what numba would compile
+    count_codes=compiled._count_codes,
+    measure=compiled._with_parts(compiled._places, compiled._scatter, lambda function: function),
+)
+WAYS = {"numpy": None, "loops": PLAIN}
+if importlib.util.find_spec("numba"):
+    WAYS["numba"] = compiled.loops()
+
+
+@pytest.fixture(params=WAYS)
+def way(request, monkeypatch):
+    monkeypatch.setattr(exact, "loops", lambda: WAYS[request.param])
+    return request.param
+
+
+def measured(tensor: torch.Tensor, **options) -> exact.Whole:
+    values = as_real(tensor.reshape(-1))
+    return exact.measure(values, extremes(values), **options)
+
+
+def check(tensor: torch.Tensor, dtype: torch.dtype) -> None:
+    """Counts exactly, moments within 1e-5 of the largest magnitude (1e-9 by numpy)."""
+    found = measured(tensor)
+    every = tensor.double().numpy().ravel()
+    values = every[np.isfinite(every)]
+    assert found.counts.sum() == len(values)
+    assert found.zeros == (values == 0).sum()
+    if not len(values):
+        assert math.isnan(found.mean)
+        return
+    # Values that vanish beside the width count as zero.
+    inside = np.ldexp(values, -found.exponent).astype(
+        np.float32 if dtype == torch.float32 else float
+    )
+    places = (np.floor(inside) - math.floor(math.ldexp(found.low, -found.exponent))).astype(int)
+    assert found.counts.tolist() == np.bincount(places, minlength=BINS).tolist()
+    largest = float(np.abs(values).max())
+    unit = largest or 1.0
+    scaled = values / unit if largest >= 1e-300 else values * 0
+    if scaled.any() or not largest:
+        assert found.mean / unit == pytest.approx(scaled.mean(), abs=1e-5)
+        assert found.deviation / unit == pytest.approx(scaled.std(), rel=1e-4, abs=1e-5)
+        norm = math.sqrt(float(np.square(scaled).sum()))
+        assert found.norm / unit == pytest.approx(norm, rel=1e-4)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(data=st.data())
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_counts_are_exact_and_moments_close(way, dtype, data):
+    kind = getattr(torch, dtype)
+    width = 64 if dtype == "float64" else 32
+    array = data.draw(
+        hnp.arrays(
+            np.float64 if width == 64 else np.float32,
+            st.integers(1, 60),
+            elements=st.floats(width=width, allow_nan=True, allow_infinity=True),
+        )
+    )
+    with np.errstate(all="ignore"):
+        check(torch.from_numpy(array).to(kind), kind)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("count", [1, 2_047, 2_048, 2_049, 20_011])
+def test_blocks_and_their_ends(way, dtype, count):
+    kind = getattr(torch, dtype)
+    values = np.random.default_rng(count).normal(size=count) * (np.arange(count) % 3 > 0)
+    check(torch.from_numpy(values).to(kind), kind)
+
+
+def test_one_far_value_does_not_drown_the_others(way):
+    values = torch.full((30_000,), 1.0)
+    values[::2] = 1.001
+    values[-1] = 1e5
+    found = measured(values)
+    exact_values = values.double()
+    assert found.deviation == pytest.approx(exact_values.std(correction=0).item(), rel=1e-4)
+    assert found.mean == pytest.approx(exact_values.mean().item(), rel=1e-6)
+
+
+def test_octaves_and_saturation(way):
+    found = measured(
+        torch.tensor([-0.999, 0.0, 0.3, 0.99, math.inf]), octaves=True, limits=(-0.98, 0.98)
+    )
+    assert (found.low, found.exponent) == (0.0, 0)
+    assert found.counts.sum() == 4
+    assert found.counts[-1] == 1
+    assert found.saturated == 0.5
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "uint8", "complex64", "float8_e5m2"])
+def test_other_dtypes(way, dtype):
+    found = measured(torch.tensor([0.0, 1.0, 1.0, 1.0]).to(getattr(torch, dtype)))
+    assert (found.mean, found.zeros) == (0.75, 1)
+
+
+def test_a_view_with_holes(way):
+    values = torch.arange(12.0).reshape(3, 4)[:, ::2]
+    found = exact.measure(values, extremes(values))
+    assert found.mean == values.mean().item()
+
+
+def test_an_exact_row_tells_of_all_elements_until_it_is_watched_otherwise():
+    torch.manual_seed(0)
+    model = nn.ReLU()
+    inputs = torch.randn(10, SAMPLE)
+    with Session() as session:
+        session.adopt(model, "model")
+        for wanted in (False, True, False):
+            session.watch([0], exact=wanted)
+            model(inputs)
+        model(torch.zeros(0))
+        found = session.get_records()
+    assert found.sampled.tolist() == [SAMPLE, 10 * SAMPLE, SAMPLE, 0]
+    assert found.zeros[1] == (inputs <= 0).sum()
+    assert found.mean[1] == pytest.approx(inputs.relu().double().mean().item(), rel=1e-6)
+    assert found.failures == []
