@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -87,7 +88,7 @@ def running_sessions() -> list[SessionEntry]:
             entry = SessionEntry(**json.loads((folder / _ABOUT).read_text()))
         except (OSError, ValueError, TypeError):
             continue  # not ready yet, or nothing of ours
-        if _runs(entry.process):
+        if _runs(entry.process) or _listens(entry.address):
             found.append(entry)
         else:
             withdraw(folder)
@@ -116,4 +117,18 @@ def _runs(process: int) -> bool:
         return False
     except PermissionError:
         return True
+    return True
+
+
+def _listens(address: str) -> bool:
+    """Whether somebody listens: a process of another container has no id here."""
+    kind, _, place = address.partition(":")
+    if kind != "unix" or not hasattr(socket, "AF_UNIX"):
+        return False
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(1.0)
+        try:
+            one.connect(place)
+        except (OSError, ValueError):
+            return False
     return True

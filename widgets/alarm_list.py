@@ -223,4 +223,4 @@ def _same(alarm: Alarm, other: Alarm | None) -> bool:
     """The same thing at the same place, perhaps again."""
     if other is None:
         return False
-    return (alarm.key, alarm.tone, alarm.first_step) == (other.key, other.tone, other.first_step)
+    return (alarm.key, alarm.title, alarm.first_step) == (other.key, other.title, other.first_step)

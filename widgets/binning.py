@@ -122,12 +122,15 @@ def rebin_all(edges: Floats, counts: Counts, target: Floats) -> Floats:
     table = np.zeros((len(counts), len(target) + 1))
     if not len(counts):
         return table
-    # Ranges change seldom: whole runs of neighbours are worked out at once.
+    # There are few ranges, as bins are laid on grids: all of the same are worked out at once.
+    order = np.lexsort((edges[:, -1], edges[:, 0]))
+    edges = edges[order]
     starts = np.flatnonzero((edges[1:] != edges[:-1]).any(axis=1)) + 1
     bounds = [0, *starts.tolist(), len(counts)]
     for first, stop in pairwise(bounds):
         if np.isfinite(edges[first]).all():
-            table[first:stop] = rebin(edges[first], counts[first:stop], target)
+            alike = order[first:stop]
+            table[alike] = rebin(edges[first], counts[alike], target)
     return table
 
 

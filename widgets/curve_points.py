@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from widgets.step_history import Floats, Steps, column_ends
+from widgets.step_history import Floats, Steps, column_ends, last_said
 
 BOUND = 200_000  # points kept of each curve
 _T = TypeVar("_T", bound=np.generic)
@@ -44,16 +44,18 @@ class CurvePoints:
         return self._joined[: self._count]
 
     def append(self, steps: Steps, values: Floats) -> None:
-        """Add points; a step at or below the newest replaces all from there on.
+        """Add points; a step at or below one before it replaces all from there on.
 
-        Raises ValueError where steps do not rise or the lengths differ.
+        Raises ValueError where the lengths differ.
         """
         steps = np.atleast_1d(np.asarray(steps, np.int64))
         values = np.atleast_1d(np.asarray(values, np.float64))
-        if len(steps) != len(values) or (np.diff(steps) <= 0).any():
-            raise ValueError("a curve takes rising steps and a value for each")
+        if len(steps) != len(values):
+            raise ValueError(f"a curve needs a value for each step, not {len(values)}")
         if not len(steps):
             return
+        valid = last_said(steps)
+        steps, values = steps[valid], values[valid]
         kept = int(np.searchsorted(self.steps, steps[0]))
         self._count = kept
         excess = kept + len(steps) - self._bound

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPainter, QPalette, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
@@ -160,6 +161,17 @@ class CurveView(QWidget):
     def set_sentence(self, sentence: str) -> None:
         """What is said while there is no point."""
         self.canvas.set_sentence(sentence)
+
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What is shown as a table: a row for each point of the curves that are switched on."""
+        shown = self.canvas.shown()
+        names = np.array([curve.name for curve in shown], object)
+        nothing = np.empty(0)  # concatenate wants at least one
+        return {
+            "step": np.concatenate([nothing.astype(np.int64), *(c.points.steps for c in shown)]),
+            "curve": np.repeat(names, [len(curve.points) for curve in shown]),
+            "value": np.concatenate([nothing, *(curve.points.values for curve in shown)]),
+        }
 
     @property
     def logarithmic(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from widgets.ticks import common_start, decade_ticks
 Floats = NDArray[np.float64]
 
 KEPT = 32  # steps drawn
-_BAND = 2 * GRID  # for what has no place on a logarithmic axis
+_LOW = 20 * GRID  # height of a plot below which bands are narrower
 _NEAR = 2  # decades within which a threshold widens the axis
 _CHOOSING = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
@@ -52,7 +52,8 @@ class DepthPlot(PlotCanvas):
         self._mean: Floats = np.empty((0, 0))
         self._largest: Floats = np.empty((0, 0))
         self._broken: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
-        self._vanishing, self._exploding = 1e-7, 100.0
+        self._thresholds = {"vanishing": 1e-7, "exploding": 100.0}
+        self._words = ("mean", "largest")
         self._current = -1  # place of the layer chosen elsewhere
         self._cursor = -1
         self._range = (-1.0, 1.0)  # decades
@@ -95,9 +96,15 @@ class DepthPlot(PlotCanvas):
         self._broken = np.asarray(broken)[-KEPT:]
         self.refresh()
 
-    def set_thresholds(self, vanishing: float, exploding: float) -> None:
-        """Positive magnitudes at which the dashed lines stand."""
-        self._vanishing, self._exploding = vanishing, exploding
+    def set_thresholds(self, vanishing: float | None, exploding: float | None) -> None:
+        """Magnitudes at which the dashed lines stand; None, and what has no logarithm: none."""
+        given = {"vanishing": vanishing, "exploding": exploding}
+        self._thresholds = {word: value for word, value in given.items() if value}
+        self.refresh()
+
+    def set_words(self, mean: str, largest: str) -> None:
+        """What the two lines are called: "root mean square" where it is not the mean."""
+        self._words = (mean, largest)
         self.refresh()
 
     def set_current(self, key: int | None) -> None:
@@ -105,6 +112,18 @@ class DepthPlot(PlotCanvas):
         keys = [layer.key for layer in self._layers]
         self._current = keys.index(key) if key in keys else -1
         self.refresh()
+
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What is shown as a table: a row for each step and layer that was measured or broken."""
+        step, layer = np.nonzero(~np.isnan(self._mean) | ~np.isnan(self._largest) | self._broken)
+        names = np.array([layer.name for layer in self._layers], object)
+        return {
+            "step": self._steps[step],
+            "layer": names[layer],
+            self._words[0]: self._mean[step, layer],
+            self._words[1]: self._largest[step, layer],
+            "nan or infinite": self._broken[step, layer].astype(np.int64),
+        }
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -117,7 +136,7 @@ class DepthPlot(PlotCanvas):
         values = np.concatenate([self._mean.ravel(), self._largest.ravel()])
         values = np.log10(values[np.isfinite(values) & (values > 0)])
         low, high = (values.min(), values.max()) if len(values) else (-1.0, 1.0)
-        for threshold in map(math.log10, (self._vanishing, self._exploding)):
+        for threshold in map(math.log10, self._thresholds.values()):
             if low - _NEAR <= threshold <= high + _NEAR:
                 low, high = min(low, threshold), max(high, threshold)
         self._range = (math.floor(low - 0.1), math.ceil(high + 0.1))
@@ -131,7 +150,8 @@ class DepthPlot(PlotCanvas):
         if math.isnan(mean) and math.isnan(largest):
             words = "not measured in this step"
         else:
-            words = f"mean {value_text(mean)}, largest {value_text(largest)}"
+            middle, most = self._words
+            words = f"{middle} {value_text(mean)}, {most} {value_text(largest)}"
         if self._broken[-1, self._cursor]:
             words += ", with NaN or infinities"
         name = self._layers[self._cursor].name
@@ -193,7 +213,8 @@ class DepthPlot(PlotCanvas):
     def paint_plot(self, painter: QPainter, plot: QRect) -> None:
         """Lines of all steps, marks of the newest, thresholds, names and cursor."""
         theme = current_theme()
-        inner = plot.adjusted(0, _BAND, 0, -_BAND)
+        band = _band(plot)
+        inner = plot.adjusted(0, band, 0, -band)
         across = plot.left() + (np.arange(len(self._layers)) + 0.5) * plot.width() / len(
             self._layers
         )
@@ -202,8 +223,8 @@ class DepthPlot(PlotCanvas):
         low, high = 10.0 ** self._range[0], 10.0 ** self._range[1]
         values = decade_ticks(low, high, max(2, inner.height() // (4 * GRID)))
         ticks = [Tick(self._down(value, inner), value_text(value)) for value in values]
-        # None so near to the words of the bands that the two would touch.
-        ticks = [tick for tick in ticks if inner.top() + 4 < tick.place < inner.bottom() - 4]
+        if band < 3 * GRID:  # none so near to the words of the bands that the two would touch
+            ticks = [tick for tick in ticks if inner.top() + 4 < tick.place < inner.bottom() - 4]
         self.paint_left_axis(painter, plot, ticks, lines=True)
         self._paint_bands(painter, plot, across)
         self._paint_thresholds(painter, plot, inner)
@@ -268,7 +289,7 @@ class DepthPlot(PlotCanvas):
         """Zeros at the bottom, NaN and infinities at the top, of the newest step."""
         theme, face = current_theme(), faces()
         zero = (self._largest[-1] == 0) & ~self._broken[-1]
-        top, bottom = plot.top() + _BAND // 2, plot.bottom() - _BAND // 2
+        top, bottom = plot.top() + GRID, plot.bottom() - GRID
         painter.setFont(face.numbers)
         for there, middle, word, colour in (
             (self._broken[-1], top, "NaN, Inf", theme.danger),
@@ -288,13 +309,13 @@ class DepthPlot(PlotCanvas):
                     painter.drawEllipse(QPoint(x, middle), 3, 3)
                 else:
                     painter.fillRect(x - 3, middle - 3, 7, 7, colour)
-        for edge in (plot.top() + _BAND, plot.bottom() - _BAND):
+        for edge in (plot.top() + _band(plot), plot.bottom() - _band(plot)):
             painter.fillRect(plot.left(), edge, plot.width(), 1, theme.faint)
 
     def _paint_thresholds(self, painter: QPainter, plot: QRect, inner: QRect) -> None:
         theme, face = current_theme(), faces()
         painter.setFont(face.words)
-        for value, word in ((self._vanishing, "vanishing"), (self._exploding, "exploding")):
+        for word, value in self._thresholds.items():
             if not self._range[0] <= math.log10(value) <= self._range[1]:
                 continue
             place = self._down(value, inner)
@@ -336,9 +357,15 @@ class DepthPlot(PlotCanvas):
         theme, face = current_theme(), faces()
         painter.setFont(face.words)
         left, base = plot.left(), self.height() - GRID
-        for colour, words in ((theme.accent, "largest"), (theme.buffer, "mean")):
+        middle, most = self._words
+        for colour, words in ((theme.accent, most), (theme.buffer, middle)):
             painter.fillRect(left, base - 5, 2 * GRID, 1, colour)
             painter.fillRect(left + GRID - 2, base - 7, 5, 5, colour)
             painter.setPen(theme.muted)
             painter.drawText(left + 2 * GRID + 6, base, words)
             left += 5 * GRID + face.words_metrics.horizontalAdvance(words)
+
+
+def _band(plot: QRect) -> int:
+    """Height above and below the axis for what has no place on a logarithmic one."""
+    return 3 * GRID if plot.height() >= _LOW else 2 * GRID

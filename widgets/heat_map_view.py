@@ -120,14 +120,10 @@ class HeatMapView(HistoryCanvas):
         """The image, the gaps over it, the axes and the cursor."""
         bands, inner = self._bands(plot)
         picture = self._picture(plot, bands, inner)
+        size = plot.size()
         image = QImage(
-            picture.data,
-            plot.width(),
-            plot.height(),
-            plot.width(),
-            QImage.Format.Format_Indexed8,
+            picture.data, size.width(), size.height(), 4 * size.width(), QImage.Format.Format_RGB32
         )
-        image.setColorTable(ramp(current_theme()))
         painter.drawImage(plot.topLeft(), image)
         self._paint_gaps(painter, plot)
         self._paint_axes(painter, plot, bands, inner)
@@ -135,8 +131,12 @@ class HeatMapView(HistoryCanvas):
         if self._cursor is not None:
             self._paint_cursor(painter, plot, bands, inner)
 
-    def _picture(self, plot: QRect, bands: list[Band], inner: QRect) -> NDArray[np.uint8]:
-        """Levels of all pixels of the plot, (height, width)."""
+    def _picture(self, plot: QRect, bands: list[Band], inner: QRect) -> NDArray[np.uint32]:
+        """Colours of all pixels of the plot, (height, width).
+
+        They are looked up line by line before the lines are made as high as they are painted; Qt
+        takes ten times as long to paint an image that has a table of colours.
+        """
         rows, history = self.rows, self._history
         trouble = np.stack([history.infinite, history.nan], axis=1) > 0
         levels = np.concatenate(
@@ -152,11 +152,16 @@ class HeatMapView(HistoryCanvas):
             top = band.top - plot.top()
             shown[top : top + band.height] = band.line + 1
         top, height = inner.top() - plot.top(), max(0, inner.height())
-        columns = np.concatenate([columns, np.zeros((len(columns), 1), np.uint8)], axis=1)
-        image = columns[:, shown].T
-        if rows and height:
-            image[top : top + height] = rows_of_pixels(columns[:, 1 : rows + 1], height).T[::-1]
-        return np.ascontiguousarray(image)
+        lines = columns.T
+        stretched = lines[1 : rows + 1]
+        if rows > height > 0:
+            stretched = merged(stretched, height)
+        numbers = np.arange(height) * len(stretched) // max(1, height)
+        if rows:
+            shown[top : top + height] = levels.shape[1] + 1 + numbers[::-1]
+        nothing = np.zeros((1, plot.width()), np.uint8)
+        coloured = ramp(current_theme())[np.concatenate([lines, nothing, stretched])]
+        return np.asarray(coloured[shown])
 
     def _paint_gaps(self, painter: QPainter, plot: QRect) -> None:
         theme = current_theme()
@@ -207,7 +212,7 @@ class HeatMapView(HistoryCanvas):
         box.moveRight(plot.right() - face.words_metrics.horizontalAdvance(many) - GRID // 2)
         table = ramp(theme)
         for x in range(box.width()):
-            colour = QColor(table[1 + x * 253 // (box.width() - 1)])
+            colour = QColor(int(table[1 + x * 253 // (box.width() - 1)]))
             painter.fillRect(box.left() + x, box.top(), 1, box.height(), colour)
         painter.setFont(face.words)
         painter.setPen(theme.muted)
@@ -272,20 +277,18 @@ def columns_of_pixels(
     picture = np.zeros((len(bounds) - 1, levels.shape[1]), np.uint8)
     starts = np.searchsorted(steps, bounds)
     starts[-1] = len(steps) if bounds[-1] >= steps[-1] else starts[-1]
-    begins = starts[1:] > starts[:-1]
+    counts = starts[1:] - starts[:-1]
     before = starts[:-1] - 1
     middles = (bounds[:-1] + bounds[1:]) / 2
-    covered = ~begins & (before >= 0) & (ends[before] > middles)
+    covered = (counts == 0) & (before >= 0) & (ends[before] > middles)
     picture[covered] = levels[before[covered]]
-    if begins.any():
-        picture[begins] = np.maximum.reduceat(levels[: starts[-1]], starts[:-1][begins], axis=0)
+    for offset in range(int(counts.max())):  # there are few in one pixel
+        there = counts > offset
+        more = levels[starts[:-1][there] + offset]
+        picture[there] = np.maximum(picture[there], more)
     return picture
 
 
-def rows_of_pixels(columns: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
-    """Lines (pixels, rows) stretched to ``height``; where they are too many, the highest level."""
-    rows = columns.shape[1]
-    if rows <= height:
-        return columns[:, (np.arange(height) * rows + rows // 2) // height]
-    starts = np.arange(height) * rows // height
-    return np.asarray(np.maximum.reduceat(columns, starts, axis=1))
+def merged(lines: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
+    """Lines (rows, pixels) in groups of neighbours, ``height`` of them: their highest levels."""
+    return np.asarray(np.maximum.reduceat(lines, np.arange(height) * len(lines) // height, axis=0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -48,6 +50,30 @@ class HistoryCanvas(PlotCanvas):
         """Show nothing but a sentence."""
         self.set_history("", StepHistory())
         self.set_sentence(sentence)
+
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What is shown as a table: the filled bins of each step as they were recorded.
+
+        NaN and infinities are rows whose bounds are NaN or infinite.
+        """
+        history = self._history
+        column, number = np.nonzero(history.counts)
+        tables = [
+            (
+                history.steps[column],
+                history.edges[column, number],
+                history.edges[column, number + 1],
+                history.counts[column, number],
+            )
+        ]
+        for counts, bound in ((history.nan, np.nan), (history.infinite, np.inf)):
+            there = np.flatnonzero(counts)
+            bounds = np.full(len(there), bound)
+            tables.append((history.steps[there], bounds, bounds, counts[there]))
+        steps, low, high, counts = map(np.concatenate, zip(*tables, strict=True))
+        order = np.argsort(steps, kind="stable")
+        named = {"step": steps, "low": low, "high": high, "elements": counts}
+        return {name: values[order] for name, values in named.items()}
 
     @property
     def octaves(self) -> bool:

@@ -56,9 +56,9 @@ def blend(colours: list[QColor], count: int) -> NDArray[np.uint8]:
 
 
 @cache
-def ramp(theme: Theme) -> list[int]:
-    """256 colours as Qt's image tables hold them: nothing at 0, ever more up to 254, trouble."""
+def ramp(theme: Theme) -> NDArray[np.uint32]:
+    """256 colours as Qt's images hold them: nothing at 0, ever more up to 254, trouble at 255."""
     strongest = mix(theme.text, theme.accent, 0.72)
     colours = blend([theme.base, theme.accent, strongest], round(254 / (1 - _LEAST)))[-254:]
     table = [QColor(*map(int, colour)).rgb() for colour in colours]
-    return [theme.base.rgb(), *table, theme.danger.rgb()]
+    return np.array([theme.base.rgb(), *table, theme.danger.rgb()], np.uint32)

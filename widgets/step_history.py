@@ -53,9 +53,9 @@ class StepHistory:
     def set(
         self, steps: Steps, edges: Floats, counts: Counts, nan: Counts, infinite: Counts
     ) -> None:
-        """Take other columns in place of all: ``steps`` rising, the shapes as the attributes'.
+        """Take other columns in place of all; the shapes as the attributes'.
 
-        Raises ValueError where shapes do not fit each other or steps do not rise.
+        Raises ValueError where shapes do not fit each other.
         """
         self.clear()
         self.append(steps, edges, counts, nan, infinite)
@@ -65,7 +65,7 @@ class StepHistory:
     ) -> None:
         """Add columns at the right; see :meth:`set`.
 
-        A step at or below the newest one replaces all from there on: a run that went back to a
+        A step at or below one before it replaces all from there on: a run that went back to a
         checkpoint overwrites what it does again.
         """
         steps = np.atleast_1d(np.asarray(steps, np.int64))
@@ -73,8 +73,6 @@ class StepHistory:
         edges = np.atleast_2d(np.asarray(edges, np.float64))
         if not len(steps):
             return
-        if (np.diff(steps) <= 0).any():
-            raise ValueError("the steps of new columns must rise")
         if len(self) and counts.shape[1] != self.counts.shape[1]:
             raise ValueError(
                 f"columns of {counts.shape[1]} bins cannot follow columns of {self.counts.shape[1]}"
@@ -83,6 +81,11 @@ class StepHistory:
             raise ValueError(
                 f"{len(steps)} steps do not fit counts {counts.shape} and edges {edges.shape}"
             )
+        nan, infinite = np.atleast_1d(nan), np.atleast_1d(infinite)
+        valid = last_said(steps)
+        if not valid.all():
+            steps, edges, counts = steps[valid], edges[valid], counts[valid]
+            nan, infinite = nan[valid], infinite[valid]
         kept = int(np.searchsorted(self.steps, steps[0]))
         if kept < len(self):
             self.epoch += 1
@@ -92,8 +95,8 @@ class StepHistory:
         self.steps = _joined(self.steps, steps, kept, first)
         self.edges = _joined(self.edges, edges, kept, first)
         self.counts = _joined(self.counts, counts, kept, first)
-        self.nan = _joined(self.nan, np.atleast_1d(nan), kept, first)
-        self.infinite = _joined(self.infinite, np.atleast_1d(infinite), kept, first)
+        self.nan = _joined(self.nan, nan, kept, first)
+        self.infinite = _joined(self.infinite, infinite, kept, first)
 
     @property
     def until(self) -> int:
@@ -109,6 +112,12 @@ def _joined(old: NDArray[_T], new: NDArray[_T], kept: int, first: int) -> NDArra
     """The first ``kept`` of the old ones and the new ones, without the first ``first`` of all."""
     whole = np.concatenate([old[:kept], new]) if kept else np.array(new)
     return whole[first:]
+
+
+def last_said(steps: Steps) -> NDArray[np.bool_]:
+    """Which of the steps, in the order they came, no later one overwrites: they rise."""
+    lowest_later = np.minimum.accumulate(steps[::-1])[::-1]
+    return np.append(steps[:-1] < lowest_later[1:], np.ones(min(1, len(steps)), np.bool_))
 
 
 def column_ends(steps: Steps) -> Floats:

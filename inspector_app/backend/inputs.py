@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -23,7 +23,7 @@ from inspector_app.protocol.messages import InputField, InputForm
 BATCH = 2  # batch normalisation cannot train on one
 LENGTH = 16  # of sequences
 EXTENT = 32  # of images and other grids
-_MAX_ELEMENTS = 1 << 31
+MAX_ELEMENTS = 1 << 31
 
 
 class Inputs(NamedTuple):
@@ -31,6 +31,17 @@ class Inputs(NamedTuple):
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+
+    def at(self, step: int) -> Inputs:
+        """Those of one step, from 0 on: the same in each."""
+        return self
+
+
+class Supply(Protocol):
+    """Where the arguments of each step of a run come from."""
+
+    def at(self, step: int) -> Inputs:
+        """Those of one step, from 0 on."""
 
 
 # -- made by the model file ------------------------------------------------------------------------
@@ -89,18 +100,32 @@ def _article(noun: str) -> str:
 # -- the form --------------------------------------------------------------------------------------
 
 
-def input_form(model: nn.Module, namespace: ModuleType | None = None) -> InputForm:
+def input_form(
+    model: nn.Module,
+    namespace: ModuleType | None = None,
+    *,
+    own_loss: bool = False,
+    optimizers: Sequence[str] = (),
+) -> InputForm:
     """How example inputs can be had; runs nothing of the model.
 
-    A file that provides its own inputs still has a form where one can be made.
+    A file that provides its own inputs still has a form where one can be made.  The rest is told
+    on, for runs that train.
     """
     fields, reason = _form(model)
-    if provider(namespace) is not None:
-        return InputForm(provided=True, fields=fields)
-    if reason:
+    provided = provider(namespace) is not None
+    if provided:
+        reason = ""
+    elif reason:
         advice = "give the model file an example_inputs() that returns the arguments."
         reason = f"No form of inputs: {reason}; {advice}"
-    return InputForm(provided=False, fields=fields, reason=reason)
+    return InputForm(
+        provided=provided,
+        fields=fields,
+        reason=reason,
+        own_loss=own_loss,
+        optimizers=list(optimizers),
+    )
 
 
 def _form(model: nn.Module) -> tuple[list[InputField], str]:
@@ -214,14 +239,23 @@ def _taken_by(module: nn.Module) -> dict[str, Any] | None:
 # -- tensors of a form -----------------------------------------------------------------------------
 
 
-def make_inputs(model: nn.Module, fields: Sequence[InputField], seed: int = 0) -> Inputs:
+def make_inputs(
+    model: nn.Module,
+    fields: Sequence[InputField],
+    seed: int = 0,
+    given: Mapping[str, torch.Tensor] | None = None,
+) -> Inputs:
     """Tensors as the fields say, as arguments of ``model``; the same ones for the same seed.
 
-    Draws from a generator of its own.  Raises RequestError for a field that cannot be made.
+    ``given`` are those, by name and on the model's device, that need not be made.  Draws from a
+    generator of its own.  Raises RequestError for a field that cannot be made.
     """
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    device = _device(model)
-    tensors = {field.name: _tensor(field, generator).to(device) for field in fields if field.used}
+    device = device_of(model)
+    tensors = dict(given or {})
+    for field in fields:
+        if field.used and field.name not in tensors:
+            tensors[field.name] = _tensor(field, generator).to(device)
     parameters, _ = _parameters(model)
     args: list[torch.Tensor] = []
     kwargs = dict(tensors)
@@ -237,20 +271,27 @@ def make_inputs(model: nn.Module, fields: Sequence[InputField], seed: int = 0) -
     return Inputs(tuple(args), kwargs)
 
 
-def _device(model: nn.Module) -> torch.device:
+def device_of(model: nn.Module) -> torch.device:
+    """Where the first tensor of a model is."""
     return next((tensor.device for _, tensor in tensors_of(model)), torch.device("cpu"))
 
 
-def _tensor(field: InputField, generator: torch.Generator) -> torch.Tensor:
+def dtype_of(field: InputField) -> torch.dtype:
+    """The dtype that a field asks for; raises RequestError where there is none of that name."""
     dtype = getattr(torch, field.dtype, None)
     if not isinstance(dtype, torch.dtype):
         raise RequestError(f"{field.name}: there is no dtype {field.dtype!r}; write float32, say.")
+    return dtype
+
+
+def _tensor(field: InputField, generator: torch.Generator) -> torch.Tensor:
+    dtype = dtype_of(field)
     elements = 1
     for extent in field.shape:
         if extent < 0:
             raise RequestError(f"{field.name}: a shape cannot hold {extent}.")
         elements *= extent
-    if elements > _MAX_ELEMENTS:
+    if elements > MAX_ELEMENTS:
         raise RequestError(f"{field.name}: {elements:,} elements are too many for an example.")
     fractional = dtype.is_floating_point or dtype.is_complex
     if field.distribution in ("normal", "uniform") and not fractional:

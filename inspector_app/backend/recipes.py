@@ -75,4 +75,17 @@ class GradientsRecipe:
     parts: Sequence[FreezeRecipe]
 
 
-Recipe = FreezeRecipe | HoldRecipe | InitializeRecipe | ResetRecipe | LoadRecipe | GradientsRecipe
+@dataclass(frozen=True)
+class TrainRecipe:
+    """Steps of training were made, which a script does not repeat."""
+
+
+Recipe = (
+    FreezeRecipe
+    | HoldRecipe
+    | InitializeRecipe
+    | ResetRecipe
+    | LoadRecipe
+    | GradientsRecipe
+    | TrainRecipe
+)

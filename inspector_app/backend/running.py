@@ -11,14 +11,14 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from inspector_app.backend.failures import model_error
-from inspector_app.backend.inputs import Inputs
+from inspector_app.backend.inputs import Inputs, Supply
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.modules import (
     modules_of,
@@ -29,9 +29,9 @@ from inspector_app.backend.modules import (
 from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.tensors import held_by, is_lazy, is_plain
 from inspector_app.backend.walking import instance_dict, items_of
+from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import RefusedError
 
-Mode = Literal["eval", "train"]
 _is_meta: Callable[[torch.Tensor], bool] = torch._C.TensorBase.is_meta.__get__  # type: ignore[attr-defined]
 _PATIENCE = 0.02  # seconds between two looks at cancel and waiting requests during a pause
 
@@ -98,7 +98,7 @@ def _set_flags(wanted: list[tuple[nn.Module, Any]]) -> None:
             set_training_flag(module, flag)
 
 
-class _Buffers:
+class Buffers:
     """Registered buffers, objects and values, and the way back to them.
 
     Neither identity nor ``_version`` tells whether a buffer changed (batch normalisation writes
@@ -155,30 +155,39 @@ def _same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
     return torch.equal(*bits)
 
 
-class _Loan:
-    """The model while it runs: taken before the forwards, given back at every safe point."""
+class Loan:
+    """The model while it runs: taken before the forwards, given back at every safe point.
 
-    def __init__(self, model: nn.Module, mode: Mode, seed: int) -> None:
-        self._model = model
+    With ``buffers`` False these stay as the run leaves them.
+    """
+
+    def __init__(
+        self, model: nn.Module, mode: m.RunMode, seed: int, *, buffers: bool = True
+    ) -> None:
+        self.model = model
         self._training = mode == "train"
         self._seed = seed
         self._ours: _RandomStates | None = None  # where the run's generators stand
+        self._buffers: Buffers | None = None
+        self._restores_buffers = buffers
 
     def take(self) -> None:
         """Remember what the person has, then set what the run needs."""
-        self._buffers = _Buffers(self._model)  # first: the only one that may run out of memory
+        if self._restores_buffers:
+            self._buffers = Buffers(self.model)  # first: the only one that may run out of memory
         self._random = _RandomStates()
         if self._ours is None:
             _seed_all(self._seed)
         else:
             self._ours.restore()
-        self._flags = _Flags(self._model, self._training)
+        self._flags = _Flags(self.model, self._training)
 
     def give_back(self) -> None:
         """Put back all that :meth:`take` remembered."""
         self._ours = _RandomStates()
         self._flags.restore()
-        self._buffers.restore()
+        if self._buffers is not None:
+            self._buffers.restore()
         self._random.restore()
 
 
@@ -199,10 +208,10 @@ def why_not_runnable(model: nn.Module) -> str:
 
 def run(
     model: nn.Module,
-    inputs: Inputs,
+    inputs: Supply,
     *,
     repeat: int = 1,
-    mode: Mode = "eval",
+    mode: m.RunMode = "eval",
     seed: int = 0,
     pause: float = 0.0,
     probes: ProbeSet | None = None,
@@ -217,7 +226,7 @@ def run(
     """
     if reason := why_not_runnable(model):
         raise RefusedError(reason)
-    loan = _Loan(model, mode, seed)
+    loan = Loan(model, mode, seed)
     forwards, seconds = 0, 0.0
     job.check()
     loan.take()
@@ -225,7 +234,7 @@ def run(
         while True:
             if probes is not None:
                 probes.begin_step()
-            seconds += _forward(model, inputs)
+            seconds += _forward(model, inputs.at(forwards))
             if probes is not None:
                 probes.end_step()
                 probes.flush()
@@ -233,7 +242,20 @@ def run(
             job.progress(forwards, repeat, "Running")
             if forwards == repeat:
                 return forwards, seconds
-            _between(loan, job, pause)
+            between(loan, job, pause)
+    finally:
+        loan.give_back()
+
+
+def forward_once(model: nn.Module, inputs: Inputs, seed: int) -> None:
+    """One forward in eval mode that leaves all as it was; lazy tensors get their shapes by it.
+
+    Raises ModelError where the model raises.
+    """
+    loan = Loan(model, "eval", seed)
+    loan.take()
+    try:
+        _forward(model, inputs)
     finally:
         loan.give_back()
 
@@ -254,7 +276,7 @@ def _forward(model: nn.Module, inputs: Inputs) -> float:
     return time.perf_counter() - start
 
 
-def _between(loan: _Loan, job: Job, pause: float) -> None:
+def between(loan: Loan, job: Job, pause: float) -> None:
     """The time between two forwards: cancel is seen, and others may have the model."""
     end = time.monotonic() + pause
     while True:

@@ -36,6 +36,7 @@ REQUEST_LIMIT = 1 << 26  # bytes of one request
 MAX_STRANGERS = 16  # connections that have not proved themselves yet
 MAX_PENDING = 1024  # requests of one connection
 PROGRESS_BACKLOG = 1 << 20  # bytes unread by a slow peer above which progress is dropped
+_TURNS_TO_WELCOME = 5  # of the event loop, from a connection to its task
 _PATIENCE = 5.0  # seconds that the thread may take to end
 SAFE_POINT_PATIENCE = 2.0  # seconds before a person is told that a request still waits
 
@@ -108,6 +109,8 @@ class Server:
 
     async def _shut_down(self) -> None:
         self._listener.close()
+        for _ in range(_TURNS_TO_WELCOME):  # whoever was accepted just now is closed below as well
+            await asyncio.sleep(0)
         for connection in list(self._connections):
             connection.close()
         for task in list(self._tasks):

@@ -14,13 +14,14 @@ from inspector_app.backend.facade.exporting import Exporting
 from inspector_app.backend.facade.looking import Looking
 from inspector_app.backend.facade.opening import Opening
 from inspector_app.backend.facade.replaying import Replaying
+from inspector_app.backend.facade.running import Running
 from inspector_app.backend.facade.scripting import Scripting
 from inspector_app.backend.facade.watching import Watching
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.protocol import messages as m
 
 
-class Session(Opening, Looking, Replaying, Watching, Capturing, Exporting, Scripting):
+class Session(Opening, Looking, Replaying, Watching, Running, Capturing, Exporting, Scripting):
     """One open target; opening another one lets go of it, hooks and snapshots included."""
 
     def handle(self, request: m.Request, job: Job = NO_JOB) -> m.Result:

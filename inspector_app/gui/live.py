@@ -11,11 +11,13 @@ from PySide6.QtWidgets import QWidget
 
 from inspector_app.gui.client.records import RecordsFeed
 from inspector_app.gui.client.session import ClientSession
+from inspector_app.gui.panels.alarm_rules_dialog import AlarmRulesDialog
 from inspector_app.gui.panels.inputs_dialog import InputsDialog
 from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.gui.views.names import named_series
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
 from inspector_app.protocol.messages import (
+    AlarmRules,
     DescribeInputs,
     InputField,
     InputForm,
@@ -25,6 +27,7 @@ from inspector_app.protocol.messages import (
     Records,
     Run,
     Series,
+    SetAlarmRules,
     Unwatch,
     Watch,
     Watching,
@@ -43,6 +46,7 @@ _TRAINED: tuple[ProbeKind, ...] = (
     "optimizer gradient",
     "update",
 )
+_NO_LOOP = "No training loop runs here: a run is stopped by hand."
 _NUMBERS = frozenset({"NoneType", "bool", "int", "float", "complex"})  # rows of plain values
 
 
@@ -83,6 +87,8 @@ class Live(QObject):
         self.forwards = 0  # of the newest run, as far as drawn
         self._watched_before: tuple[str, list[str]] = ("", [])  # target and paths of a lost worker
         panel.empty_clicked.connect(self._watch_everything)
+        panel.views.alarms.rules_asked.connect(self.ask_rules)
+        panel.views.alarms.clear_asked.connect(self.clear_alarms)
 
     @property
     def running(self) -> bool:
@@ -237,6 +243,27 @@ class Live(QObject):
             if alarm.paused and (alarm.key, alarm.kind) not in self._paused_by:
                 self._paused_by.add((alarm.key, alarm.kind))
                 self.told.emit(f"Training was paused. {alarm.sentence}", "warning", "")
+
+    def ask_rules(self) -> None:
+        """Open the dialog for thresholds of alarms."""
+        target = self._session.target
+        if target is None:
+            return
+        no_pausing = target.disabled.get("pause", "") if target.training else _NO_LOOP
+        dialog = AlarmRulesDialog(self._panel.views.layers.rules, no_pausing, self._window)
+        dialog.accepted.connect(lambda: self._set_rules(dialog.rules))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def clear_alarms(self) -> None:
+        """Forget the alarms so far."""
+        self._paused_by.clear()
+        self._panel.views.forget_alarms()
+        self._set_rules(self._panel.views.layers.rules, clear=True)
+
+    def _set_rules(self, rules: AlarmRules, clear: bool = False) -> None:
+        request = SetAlarmRules(rules=rules, clear=clear)
+        self._session.request(request, lambda _: self._panel.views.alarms_told([], rules))
 
     # -- drawing -------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ from inspector_app.gui.panels.shortcuts_dialog import ShortcutsDialog
 from inspector_app.gui.panels.status_panel import TotalsLine, WorkerState
 from inspector_app.gui.panels.tree_panel import TreePanel
 from inspector_app.gui.recent_menu import RecentMenu
+from inspector_app.gui.saving import Saving
 from inspector_app.gui.selected import Selected
 from inspector_app.gui.settings import Settings
 from inspector_app.gui.situations import is_lost, situation
@@ -107,6 +108,7 @@ class MainWindow(QMainWindow):
         self.opening.leave = self.leaving.before
         self._build_docks()
         self.live = Live(session, self.live_panel, lambda: self.tree_model.table, self)
+        self.saving = Saving(self.live_panel.views, self._settings, self)
         self.training = Training(session, self.live_panel.training, self)
         self._build_bars()
         self._connect()
@@ -218,7 +220,7 @@ class MainWindow(QMainWindow):
         status.addPermanentWidget(self.worker_state)
 
     def _connect(self) -> None:
-        for teller in (self.files, self.live, self.training, self.tree_panel):
+        for teller in (self.files, self.live, self.training, self.saving, self.tree_panel):
             teller.told.connect(self.tell)
         self.session.notice.connect(lambda text, tone: self.tell(text, tone, ""))
         self.session.opened.connect(self._opened)

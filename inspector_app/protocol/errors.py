@@ -40,6 +40,12 @@ class RefusedError(InspectorError):
     kind = "refused"
 
 
+class CopyError(RefusedError):
+    """There can be no copy of the model to try things on; the model itself can be used."""
+
+    kind = "copy"
+
+
 class ModelError(InspectorError):
     """The user's own model raised while it ran."""
 
@@ -79,6 +85,7 @@ _KINDS: dict[str, type[InspectorError]] = {
         TargetError,
         RequestError,
         RefusedError,
+        CopyError,
         ModelError,
         Cancelled,
         ConnectionLost,

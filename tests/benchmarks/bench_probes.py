@@ -1,23 +1,30 @@
-"""What watching costs: all leaf modules of a transformer and of a ResNet, against the bare forward.
+"""What watching costs: a training step with all leaves' outputs and gradients, and single tensors.
 
-Bare and watched forwards alternate in one process; printed are ratios of medians, and the bare
-forward against itself as the measure of noise.  One thread: on a busy machine threads wait for each
-other, which measures the neighbours.  Run it as ``python tests/benchmarks/bench_probes.py``.
+Bare and watched steps alternate in one process; printed are ratios of medians, and the bare step
+against itself as the measure of noise.  One thread: on a busy machine threads wait for each other,
+which measures the neighbours.  TensorBoard and wandb are compared with where they are installed::
+
+    python tests/benchmarks/bench_probes.py [steps|tensors|peers]
 """
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from inspector_app.backend.histograms import quick_statistics
-from inspector_app.backend.probes import ProbeSet
+from inspector_app.backend.probing import exact
+from inspector_app.backend.probing.batch import Batch
+from inspector_app.backend.probing.probe_set import ProbeSet
 
 ROUNDS = 31
+TOGETHER = 16  # tensors flushed together, as a step does
 
 
 class Block(nn.Module):
@@ -43,84 +50,171 @@ class Block(nn.Module):
         return x + self.down(self.activation(self.up(self.before_feed(x))))
 
 
+class Residual(nn.Module):
+    """One block of a residual network."""
+
+    def __init__(self, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Conv2d(width // stride, width, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+        self.short = nn.Identity() if stride == 1 else nn.Conv2d(width // stride, width, 1, stride)
+        self.last = nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.inner(x) + self.short(x))
+
+
 def transformer() -> tuple[nn.Module, torch.Tensor]:
-    """Six layers, 44 leaf modules."""
+    """Six layers, 256 wide, 44 leaf modules; 8 x 64 tokens."""
     model = nn.Sequential(
         nn.Embedding(1000, 256), *(Block(256, 4) for _ in range(6)), nn.Linear(256, 1000)
     )
-    return model.eval(), torch.randint(1000, (8, 128))
-
-
-def residual(width: int, stride: int = 1) -> nn.Module:
-    """The inner part of a residual block."""
-    return nn.Sequential(
-        nn.Conv2d(width // stride, width, 3, stride, 1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(width, width, 3, 1, 1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )
+    return model, torch.randint(1000, (8, 64))
 
 
 def resnet() -> tuple[nn.Module, torch.Tensor]:
-    """A plain stack of the layers of a small ResNet."""
+    """A small residual network for images of 32 x 32."""
     model = nn.Sequential(
         nn.Conv2d(3, 32, 3, 1, 1),
-        *(residual(32) for _ in range(3)),
-        residual(64, 2),
-        *(residual(64) for _ in range(2)),
+        nn.BatchNorm2d(32),
+        nn.ReLU(inplace=True),
+        *(Residual(32) for _ in range(3)),
+        Residual(64, 2),
+        *(Residual(64) for _ in range(2)),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(64, 10),
     )
-    return model.eval(), torch.randn(16, 3, 32, 32)
+    return model, torch.randn(16, 3, 32, 32)
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Of one call."""
-    start = time.perf_counter()
+    """Of one call, of the processor: the clock would measure the neighbours on a busy machine."""
+    start = time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.process_time() - start
+
+
+def leaves(model: nn.Module) -> list[nn.Module]:
+    """Modules without modules in them."""
+    return [module for module in model.modules() if not list(module.children())]
+
+
+def training(model: nn.Module, inputs: torch.Tensor) -> Callable[[], None]:
+    """A step of training."""
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model(inputs).square().mean().backward()
+        optimizer.step()
+
+    return step
 
 
 def compare(name: str, model: nn.Module, inputs: torch.Tensor) -> None:
     """Print what watching every leaf of ``model`` costs."""
-    leaf_modules = [module for module in model.modules() if not list(module.children())]
-    probes = ProbeSet()
+    probes, step = ProbeSet(), training(model, inputs)
+    watched_modules = leaves(model)
     times: dict[str, list[float]] = {"bare": [], "bare again": [], "watched": []}
-    with torch.no_grad():
-        for _ in range(ROUNDS):
-            times["bare"].append(seconds(lambda: model(inputs)))
-            for row, module in enumerate(leaf_modules):
-                probes.watch(row, module)
-            probes.begin_step()
-            times["watched"].append(seconds(lambda: model(inputs)))
-            probes.clear()
-            times["bare again"].append(seconds(lambda: model(inputs)))
-    bare = statistics.median(times["bare"])
+
+    def watched() -> None:
+        probes.begin_step()
+        step()
+        probes.end_step()
+
+    for _ in range(ROUNDS):
+        times["bare"].append(seconds(step))
+        for row, module in enumerate(watched_modules):
+            probes.watch(row, module, str(row), ("output", "gradient"))
+        times["watched"].append(seconds(watched))
+        probes.clear()
+        times["bare again"].append(seconds(step))
+    bare = [(a + b) / 2 for a, b in zip(times["bare"], times["bare again"], strict=True)]
+    pairs = statistics.median(w / b for w, b in zip(times["watched"], bare, strict=True))
+    again = zip(times["bare again"], times["bare"], strict=True)
     print(
-        f"{name}: {len(leaf_modules)} leaf modules, bare {bare * 1e3:.1f} ms, watched "
-        f"{statistics.median(times['watched']) / bare:.3f}x, bare again "
-        f"{statistics.median(times['bare again']) / bare:.3f}x"
+        f"{name}: {len(watched_modules)} leaf modules, bare {statistics.median(bare) * 1e3:.1f} ms,"
+        f" watched {pairs:.3f}x, bare again {statistics.median(b / a for b, a in again):.3f}x"
     )
 
 
-def compare_elements(count: int) -> None:
+def compare_elements(count: int, dtype: torch.dtype) -> None:
     """Print what one tensor costs, as a multiple of the floor: one ``sum`` over it."""
-    tensor = torch.randn(count)
-    measured, floor = [], []
-    for _ in range(ROUNDS):
-        measured.append(seconds(lambda: quick_statistics(tensor)))
-        floor.append(seconds(lambda: tensor.sum()))
-    quick, total = statistics.median(measured), statistics.median(floor)
-    print(f"{count:>10,} elements: {quick * 1e6:7.0f} us, {quick / total:5.1f}x of sum()")
+    tensor = torch.randn(count).to(dtype)
+    sampled, whole = Batch(), Batch()
+    whole.exact.add(0)
+    together = TOGETHER if count < 10_000_000 else 1
+
+    def run(batch: Batch) -> None:
+        for _ in range(together):
+            batch.take(tensor, (1, 0, 0, 0, 0))
+        batch.flush()
+
+    def sums() -> None:
+        for _ in range(together):
+            tensor.sum()
+
+    run(sampled), run(whole)
+    times: list[list[float]] = [[], [], []]
+    for _ in range(ROUNDS if count < 100_000_000 else 5):
+        for kept, call in zip(times, (sums, lambda: run(sampled), lambda: run(whole)), strict=True):
+            kept.append(seconds(call))
+    floor, first, second = (statistics.median(kept) / together for kept in times)
+    print(
+        f"{count:>11,} {str(dtype)[6:]:>8}: sum {floor * 1e6:8.0f} us, sampled "
+        f"{first / floor:5.2f}x, exact {second / floor:5.2f}x"
+    )
+
+
+def compare_peers(name: str, model: nn.Module, inputs: torch.Tensor) -> None:
+    """Print what histograms of TensorBoard for all outputs and gradients cost, if installed."""
+    if not importlib.util.find_spec("tensorboard"):
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    step = training(model, inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        writer = SummaryWriter(folder)
+
+        def forward_hook(row: int) -> Callable[..., None]:
+            def seen(module: nn.Module, args: object, output: torch.Tensor) -> None:
+                writer.add_histogram(f"output/{row}", output)
+                if output.requires_grad:
+                    output.register_hook(lambda g: writer.add_histogram(f"gradient/{row}", g))
+
+            return seen
+
+        times: list[list[float]] = [[], []]
+        for _ in range(7):
+            times[0].append(seconds(step))
+            handles = [
+                m.register_forward_hook(forward_hook(i)) for i, m in enumerate(leaves(model))
+            ]
+            times[1].append(seconds(step))
+            for handle in handles:
+                handle.remove()
+        writer.close()
+    bare, watched = map(statistics.median, times)
+    print(f"{name}: TensorBoard add_histogram {watched / bare:.2f}x")
 
 
 if __name__ == "__main__":
+    wanted = sys.argv[1:] or ["steps", "tensors", "peers"]
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    for elements in (1_000, 16_384, 65_536, 65_537, 1_000_000, 16_000_000):
-        compare_elements(elements)
-    compare("transformer", *transformer())
-    compare("resnet", *resnet())
+    if "steps" in wanted:
+        compare("transformer", *transformer())
+        compare("resnet", *resnet())
+    if "tensors" in wanted:
+        exact.prepare()
+        for elements in (1_000_000, 10_000_000, 100_000_000):
+            for kind in (torch.float32, torch.bfloat16):
+                compare_elements(elements, kind)
+    if "peers" in wanted:
+        compare_peers("transformer", *transformer())

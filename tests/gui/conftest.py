@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from inspector_app.gui import app
+from inspector_app.gui.main_window import MainWindow
+from inspector_app.gui.settings import Settings
 from inspector_app.protocol.table import RowTable
 from tests.gui.fake_session import FakeSession
 from tests.gui.tables import small_table
+from widgets.theme import ThemeManager
 
 
 @pytest.fixture
@@ -46,3 +50,21 @@ def worker_command() -> list[str]:
 def in_the_clone(monkeypatch) -> None:
     """Workers run in the current folder: let them find the tests there."""
     monkeypatch.chdir(Path(__file__).parents[2])
+
+
+@pytest.fixture
+def window(qtbot, qapp, fake_session, tmp_path) -> Iterator[MainWindow]:
+    """The main window on a session with nothing open."""
+    app.make_application()
+    before = qapp.palette(), qapp.styleSheet(), qapp.font()
+    themes = ThemeManager(qapp, "light")
+    window = MainWindow(fake_session, Settings(tmp_path / "settings.ini"), themes)
+    qtbot.addWidget(window)
+    window.resize(1200, 800)
+    window.show()
+    yield window
+    window.close_now()
+    themes.deleteLater()
+    qapp.setPalette(before[0])
+    qapp.setStyleSheet(before[1])
+    qapp.setFont(before[2])

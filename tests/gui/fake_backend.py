@@ -11,11 +11,15 @@ from inspector_app.protocol import changes
 from inspector_app.protocol.errors import RefusedError, RequestError
 from inspector_app.protocol.messages import (
     BINS,
+    Alarm,
+    AlarmRules,
     ApplyRequiresGrad,
+    Attach,
     BeforeAfter,
     DescribeInputs,
     DescribeRow,
     Detail,
+    Done,
     Edited,
     Export,
     Exported,
@@ -33,6 +37,7 @@ from inspector_app.protocol.messages import (
     Measure,
     Open,
     Opened,
+    Pause,
     PlanExport,
     PlanFreeze,
     PlanHoldStatistics,
@@ -47,15 +52,20 @@ from inspector_app.protocol.messages import (
     Redo,
     Replay,
     Request,
+    Resume,
     Run,
     Script,
     Selection,
     Series,
+    SetAlarmRules,
+    SetBudget,
     Source,
     StateDifference,
     StatePlan,
     Statistics,
+    StepOnce,
     Tie,
+    TrainingState,
     Trust,
     Undo,
     Unwatch,
@@ -84,6 +94,10 @@ class FakeBackend:
         self.revision = 0
         self.series: list[Series] = []
         self.steps = 0  # forwards that ran
+        self.loop: TrainingState | None = None  # of the training that was joined
+        self.watched: list[int] = []  # rows that a training watches already
+        self.alarms: list[Alarm] = []
+        self.rules = AlarmRules()
         self._states: list[RowTable] = []  # the table on the other side of every edit
 
     def answer(self, request: Request) -> Any:
@@ -115,6 +129,66 @@ class FakeBackend:
             trust=None if request.trusted else self.trust,
             notes=self.notes,
         )
+
+    def attach(self, request: Attach) -> Opened:
+        """The model of a training loop, which stands in its step 7."""
+        self.loop = self.loop or TrainingState(
+            step=7,
+            paused=False,
+            held=False,
+            safe_point="after each optimizer.step()",
+            step_seconds=0.02,
+            overhead=0.031,
+            budget=0.05,
+            every=1,
+            thinned="",
+        )
+        self.series = [Series(key=key, row=row, leaf="") for key, row in enumerate(self.watched)]
+        self.series += [
+            Series(key=len(self.watched) + key, row=row, leaf="", kind="gradient")
+            for key, row in enumerate(self.watched)
+        ]
+        return Opened(
+            kind="model",
+            target="training:small",
+            title="small",
+            path="",
+            arguments={},
+            device="cpu",
+            seed=0,
+            totals=totals_of(self.table),
+            table=self.table,
+            disabled=self.disabled or {"run": "The training loop runs this model itself."},
+            fingerprint="",
+            seconds=0.0,
+            live=True,
+            training=True,
+            history=self.journal,
+            watched=self.watched,
+        )
+
+    def pause(self, request: Pause) -> Done:
+        self.loop = msgspec.structs.replace(self.loop, paused=True, held=True)
+        return Done()
+
+    def resume(self, request: Resume) -> Done:
+        self.loop = msgspec.structs.replace(self.loop, paused=False, held=False)
+        return Done()
+
+    def step_once(self, request: StepOnce) -> Done:
+        step = self.loop.step + 1
+        self.loop = msgspec.structs.replace(self.loop, step=step, paused=True, held=True)
+        return Done()
+
+    def set_budget(self, request: SetBudget) -> Done:
+        self.loop = msgspec.structs.replace(self.loop, budget=request.share)
+        return Done()
+
+    def set_alarm_rules(self, request: SetAlarmRules) -> Done:
+        self.rules = request.rules
+        if request.clear:
+            self.alarms = []
+        return Done()
 
     def _position(self, row: int) -> int:
         try:
@@ -396,7 +470,14 @@ class FakeBackend:
     def get_records(self, request: GetRecords) -> Records:
         """One record of every series in each step that ran."""
         first = np.arange(request.since, self.steps * len(self.series), dtype=np.int64)
-        return make_records(self.series, first[: request.limit], next=request.since)
+        records = make_records(self.series, first[: request.limit], next=request.since)
+        return msgspec.structs.replace(
+            records,
+            training=self.loop,
+            alarms=self.alarms[request.alarms_since :],
+            alarms_version=len(self.alarms),
+            alarm_rules=self.rules,
+        )
 
     def plan_export(self, request: PlanExport) -> ExportPlan:
         saved = (self.table.flags & Flag.SAVED) != 0

@@ -15,8 +15,10 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from inspector_app.gui.client.pending import Remote
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
 from inspector_app.protocol.messages import (
+    Attach,
     Edited,
     JournalEntry,
     Open,
@@ -56,12 +58,13 @@ class FakeSession(QObject):
         self.journal: list[JournalEntry] = []
         self.revision = 0
         self.process_id = 0
+        self.remote: Remote | None = None
         self.cancelled: list[int] = []
         self.stopped = False
         self._numbers = itertools.count(1)
         self._held: list[Callable[[], None]] | None = None
         self._pending: dict[int, tuple[Request, Any, Any, str]] = {}
-        self._open: Open | None = None
+        self._open: Open | Attach | None = None
 
     # -- as ClientSession --------------------------------------------------------------------------
 
@@ -71,6 +74,13 @@ class FakeSession(QObject):
         )
         self._set_state("starting")
         return self.request(self._open, self._opened, self._open_failed, f"Opening {target}")
+
+    def attach(self, address, token) -> int:
+        self.remote = Remote(address, token)
+        self.backend.live = True
+        self._open = Attach()
+        self._set_state("starting")
+        return self.request(self._open, self._opened, self._open_failed, f"Attaching to {address}")
 
     def restart(self) -> int | None:
         if self._open is None:

@@ -35,25 +35,8 @@ from inspector_app.protocol.messages import (
 )
 from inspector_app.protocol.table import Flag
 from tests.gui.fake_session import FakeSession
-from widgets.theme import ThemeManager
+from tests.gui.windows import asked, settle, trigger
 from widgets.tree_row import TreeRole
-
-
-@pytest.fixture
-def window(qtbot, qapp, fake_session, tmp_path):
-    app.make_application()
-    before = qapp.palette(), qapp.styleSheet(), qapp.font()
-    themes = ThemeManager(qapp, "light")
-    window = MainWindow(fake_session, Settings(tmp_path / "settings.ini"), themes)
-    qtbot.addWidget(window)
-    window.resize(1200, 800)
-    window.show()
-    yield window
-    window.close_now()
-    themes.deleteLater()
-    qapp.setPalette(before[0])
-    qapp.setStyleSheet(before[1])
-    qapp.setFont(before[2])
 
 
 @pytest.fixture
@@ -62,20 +45,6 @@ def opened(qtbot, window):
     qtbot.waitUntil(lambda: window.session.target is not None)
     settle(qtbot, window)
     return window
-
-
-def settle(qtbot, window) -> None:
-    qtbot.waitUntil(lambda: not window.session.pending)
-
-
-def asked(window, kind) -> list:
-    return [request for request in window.session.requests if isinstance(request, kind)]
-
-
-def trigger(window, name: str) -> None:
-    action = window.registry.action(name)
-    assert action.isEnabled(), action.toolTip()
-    action.trigger()
 
 
 def is_frozen(window, row: int) -> bool:

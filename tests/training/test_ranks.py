@@ -6,6 +6,8 @@ import json
 import socket
 from contextlib import ExitStack
 
+import pytest
+
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.merging import RankRecords, merge_ranks
 from inspector_app.sessions import running_sessions
@@ -64,6 +66,7 @@ def losses_of(program, kind: str) -> list[list[str]]:
         return losses
 
 
+@pytest.mark.slow
 def test_losses_edits_and_statistics_of_two_ranks(program, joined):
     bare = losses_of(program, "bare")
     port = str(free_port())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import secrets
 import socket
 import threading
@@ -211,7 +210,7 @@ def test_who_never_reads_holds_nobody_up_not_even_the_end(caplog):
     """The answers that one peer leaves lying are bounded, and closing does not wait for it."""
     with unharmed(caplog) as (address, token, session):
         lazy = Peer(address, token)
-        until(lambda: len(session._session.get_records().sequence) > 2_000, 60)
+        until(lambda: len(session._session.get_records().sequence) > 200, 60)
         lazy.socket.settimeout(0.2)
         with suppress(TimeoutError):  # as soon as the server takes no more of it
             while True:
@@ -233,9 +232,9 @@ def test_strangers_that_stay_silent_do_not_lock_out(caplog, monkeypatch):
 
 def test_a_token_that_is_nearly_right(caplog):
     with unharmed(caplog) as (address, token, _):
-        for wrong in (token[:-1], token + b"\0", bytes(32), secrets.token_bytes(32)):
+        for wrong in (token[:-1], token + b"x", bytes(32), secrets.token_bytes(32)):
             with (
-                Peer(address, copy.copy(wrong), greet=False) as peer,
+                Peer(address, wrong, greet=False) as peer,
                 pytest.raises(ConnectionError),
             ):
                 peer.greet()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 import sys
 import threading
@@ -31,8 +32,11 @@ def train(
     optimizer: torch.optim.Optimizer,
     steps: int,
     between: Callable[[], object] = lambda: None,
+    skipped: int = 0,
 ) -> list[float]:
     random = torch.Generator().manual_seed(1)
+    for _ in range(skipped):
+        torch.randn(16, 4, generator=random)
     losses = []
     for _ in range(steps):
         optimizer.zero_grad()
@@ -161,6 +165,46 @@ def test_patterns_choose_what_is_watched(joined):
     with pytest.raises(RequestError, match="matches no row"):
         inspector_app.watch(model, optimizer, probes=["encoder.*"], window=False)
     assert not model._forward_pre_hooks
+
+
+def test_two_sessions_on_one_model(joined):
+    model, optimizer = small()
+    plain = train(model, optimizer, 6)
+    model, optimizer = small()
+    with inspector_app.watch(model, optimizer, budget=None, window=False) as first:
+        losses = train(model, optimizer, 2)
+        with inspector_app.watch(model, optimizer, budget=None, window=False) as second:
+            losses += train(model, optimizer, 2, skipped=2)
+            with joined(second) as peer:
+                assert set(peer.result(m.GetRecords()).step.tolist()) == {1, 2}
+        losses += train(model, optimizer, 2, skipped=4)
+        with joined(first) as peer:
+            assert set(peer.result(m.GetRecords()).step.tolist()) == {1, 2, 3, 4, 5, 6}
+    assert losses == plain
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such sockets")
+def test_a_path_too_long_for_a_socket(own_folder, monkeypatch, joined):
+    folder = own_folder / ("long" * 25)
+    folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    model, optimizer = small()
+    with inspector_app.watch(model, optimizer, window=False) as session, joined(session) as peer:
+        assert session.address.startswith("tcp:127.0.0.1:")
+        assert peer.result(m.Attach()).totals.parameters == 74
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such sockets")
+def test_a_session_of_another_container_is_kept(own_folder):
+    """Its process has no id that could be asked here, but it listens."""
+    model, optimizer = small()
+    with inspector_app.watch(model, optimizer, window=False) as session:
+        (about,) = own_folder.glob("*/*/about.json")
+        told = json.loads(about.read_text())
+        about.write_text(json.dumps({**told, "process": 999_999_999}))
+        assert [one.address for one in running_sessions()] == [session.address]
+    assert running_sessions() == []
 
 
 def test_the_training_process_never_imports_qt(own_folder):

@@ -211,3 +211,16 @@ def test_empty_and_hidden(view, qtbot):
     assert view._curve(7).drawn is None
     view.show()
     qtbot.waitUntil(lambda: view._curve(7).drawn is not None)
+
+
+def test_the_table_holds_the_curves_that_are_shown(view):
+    feed(view, 7, [1, 2])
+    feed(view, 9, [5, np.nan, 7], start=3)
+    table = view.columns()
+    assert table["step"].tolist() == [0, 1, 3, 4, 5]
+    assert table["curve"].tolist() == ["loss"] * 2 + ["gradient norm"] * 3
+    np.testing.assert_array_equal(table["value"], [1, 2, 5, np.nan, 7])
+    view.set_shown(7, False)
+    assert len(view.columns()["step"]) == 3
+    view.set_shown(9, False)
+    assert [len(column) for column in view.columns().values()] == [0, 0, 0]

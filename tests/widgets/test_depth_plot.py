@@ -34,7 +34,7 @@ def place_of(plot, number):
 def test_marks_are_where_the_data_is(plot):
     plot.set_values(*values())
     image = image_of(plot)
-    inner = plot.plot_rect().adjusted(0, 16, 0, -16)
+    inner = plot.plot_rect().adjusted(0, 24, 0, -24)
     for number in range(5):
         across = place_of(plot, number).x()
         for tone, value in ((LIGHT.accent, 10.0**-number), (LIGHT.buffer, 10.0 ** -(number + 1))):
@@ -112,6 +112,16 @@ def test_pointer_tooltip_and_click(plot, qtbot, monkeypatch):
     assert said == [NAMES[1]]
 
 
+def test_the_lines_can_be_called_otherwise(plot):
+    plot.set_values(*values())
+    before = image_of(plot)
+    plot.set_words("root mean square", "largest")
+    assert image_of(plot) != before
+    plot.point_at(place_of(plot, 0))
+    assert "root mean square 0.1, largest 1" in plot.reading
+    assert "root mean square" in plot.columns()
+
+
 def test_keys_move_and_click(plot, qtbot):
     plot.set_values(*values())
     image_of(plot)
@@ -180,3 +190,16 @@ def test_the_other_themes(plot, manager, name, theme):
     assert count_colour(image, LIGHT.base.name()) < 200  # white text of high contrast
     assert count_colour(image, theme.accent.name()) > 100
     assert count_colour(image, theme.buffer.name()) > 100
+
+
+def test_the_table_holds_what_is_shown(plot):
+    steps, mean, largest = values(2)
+    mean[0, 1:] = largest[0, 1:] = np.nan
+    broken = np.zeros(mean.shape, bool)
+    broken[0, 2] = True
+    plot.set_values(steps + 7, mean, largest, broken)
+    table = plot.columns()
+    assert table["step"].tolist() == [7, 7, 8, 8, 8, 8, 8]
+    assert table["layer"].tolist() == [NAMES[0], NAMES[2], *NAMES]
+    assert table["nan or infinite"].tolist() == [0, 1, 0, 0, 0, 0, 0]
+    assert table["largest"][0] == 1.0

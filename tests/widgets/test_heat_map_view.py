@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor
 from tests.widgets import plots
 from tests.widgets.conftest import count_colour, image_of
 from widgets.binning import linear_edges
-from widgets.heat_map_view import HeatMapView, columns_of_pixels, rows_of_pixels, step_range
+from widgets.heat_map_view import HeatMapView, columns_of_pixels, merged, step_range
 from widgets.ramps import ramp
 from widgets.step_history import StepHistory, column_ends
 from widgets.theme import DARK, LIGHT
@@ -86,7 +86,7 @@ def test_every_theme_has_its_colours(view, manager):
     manager.choose("dark")
     dark = image_of(view)
     assert count_colour(dark, LIGHT.base.name()) == 0
-    assert set(ramp(DARK)[1:255]) & colours(dark, view.plot_rect())
+    assert set(ramp(DARK)[1:255].tolist()) & colours(dark, view.plot_rect())
     manager.choose("high contrast")
     assert image_of(view) not in (light, dark)
 
@@ -246,7 +246,7 @@ def test_logarithmic_colours_show_what_is_rare(view):
     assert view.logarithmic
     view.set_logarithmic(False)
     linear = image_of(view).pixel(place_of(view, 0, 0.1))
-    table = ramp(LIGHT)
+    table = ramp(LIGHT).tolist()
     assert table.index(linear) == 1
     assert table.index(log) > 10
 
@@ -265,13 +265,22 @@ def test_no_column_is_lost_among_the_pixels(steps, width):
     assert (np.diff(begins[picture.max(axis=0) == 1]) >= 0).all()
 
 
-@given(st.integers(1, 40), st.integers(1, 60))
-def test_no_row_is_lost_among_the_pixels(rows, height):
-    picture = rows_of_pixels(np.eye(rows, dtype=np.uint8), height)
-    assert picture.shape == (rows, height)
-    assert (picture.max(axis=1) == 1).all()
-    if rows <= height:
-        assert (picture.sum(axis=0) == 1).all()
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_no_row_is_lost_among_the_pixels(height, more):
+    lines = merged(np.eye(height + more, dtype=np.uint8), height)
+    assert lines.shape == (height, height + more)
+    assert (lines.sum(axis=0) == 1).all()
+
+
+def test_a_low_plot_still_shows_a_single_filled_row(view):
+    history = StepHistory()
+    history.append(*column(0, [1] + [0] * 62 + [10**9], high=64.0))
+    view.set_logarithmic(False)
+    view.resize(300, 130)
+    image = show(view, history)
+    assert view.plot_rect().height() < 60
+    assert image.pixel(place_of(view, 0, 0)) == ramp(LIGHT)[1]
+    assert image.pixel(place_of(view, 0, 1)) == ramp(LIGHT)[254]
 
 
 def test_there_is_room_to_grow_in_place():
@@ -283,3 +292,17 @@ def test_there_is_room_to_grow_in_place():
     assert len({last for _, last in ranges}) < 15, "seldom another scale"
     assert all(last >= count + 1 for count, (_, last) in enumerate(ranges))
     assert step_range(np.arange(10), np.arange(1.0, 11), True) == (0, 10)
+
+
+def test_the_table_holds_what_was_recorded(view):
+    history = StepHistory()
+    history.append(*column(4, [1, 0, 0, 3], nan=2))
+    history.append(*column(5, [0, 5, 0, 0], high=8.0, infinite=1))
+    view.set_history("encoder.0", history)
+    table = view.columns()
+    assert table["step"].tolist() == [4, 4, 4, 5, 5]
+    assert table["elements"].tolist() == [1, 3, 2, 5, 1]
+    np.testing.assert_array_equal(table["low"], [0, 3, np.nan, 2, np.inf])
+    np.testing.assert_array_equal(table["high"], [1, 4, np.nan, 4, np.inf])
+    view.clear("Nothing.")
+    assert len(view.columns()["step"]) == 0

@@ -28,7 +28,7 @@ def test_a_blend_keeps_its_ends():
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK, HIGH_CONTRAST], ids=lambda theme: theme.name)
 def test_more_is_further_from_the_ground(theme):
-    table = [QColor(colour) for colour in ramp(theme)]
+    table = [QColor(colour) for colour in ramp(theme).tolist()]
     assert len(table) == 256
     assert table[0] == theme.base
     assert table[255] == theme.danger

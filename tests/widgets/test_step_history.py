@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from widgets.binned_history import BinnedHistory
 from widgets.binning import linear_edges, rebin_all
-from widgets.step_history import StepHistory, column_ends
+from widgets.step_history import StepHistory, column_ends, last_said
 
 
 def columns(steps, low=0.0, high=4.0, bins=4):
@@ -46,11 +46,22 @@ def test_a_run_that_went_back_overwrites():
     assert len(history) == 0
 
 
+@given(st.lists(st.integers(0, 20)))
+def test_steps_said_at_once_are_as_said_one_by_one(steps):
+    one_by_one = []
+    for step in steps:
+        one_by_one = [before for before in one_by_one if before < step] + [step]
+    steps = np.array(steps, np.int64)
+    assert steps[last_said(steps)].tolist() == one_by_one
+    history = StepHistory()
+    history.append(*columns(steps))
+    assert history.steps.tolist() == one_by_one
+    assert history.infinite.tolist() == [step % 2 for step in one_by_one]
+
+
 def test_what_does_not_fit_is_refused():
     history = StepHistory()
     history.set(*columns([1]))
-    with pytest.raises(ValueError, match="rise"):
-        history.append(*columns([3, 2]))
     with pytest.raises(ValueError, match="bins"):
         history.append(*columns([3], bins=5))
     steps, edges, counts, nan, infinite = columns([3])

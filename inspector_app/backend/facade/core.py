@@ -70,11 +70,15 @@ class Core:
 
     def _model_for(self, operation: str) -> OpenModel:
         """The open model; raises RefusedError with the reason where it cannot do ``operation``."""
+        self._check(operation)
+        assert isinstance(self._opened, OpenModel)
+        return self._opened
+
+    def _check(self, operation: str) -> None:
+        """Raise RefusedError with the reason where the open target cannot do ``operation``."""
         _ = self.tree
         if operation in self._disabled:
             raise RefusedError(self._disabled[operation])
-        assert isinstance(self._opened, OpenModel)
-        return self._opened
 
     def _totals(self) -> m.Totals:
         if isinstance(self._opened, Checkpoint):
@@ -103,7 +107,7 @@ class Core:
 
     def _spoken(self, selection: m.Selection) -> str:
         """The selection as a title says it."""
-        names = [spoken(pattern) for pattern in self._patterns(selection)]
+        names = [spoken(pattern) for pattern in self._patterns(selection)] or ["nothing"]
         return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
 
     # -- edits -----------------------------------------------------------------------------------
@@ -151,7 +155,7 @@ class Core:
         loaded = self._laid_on is not None
         written = [] if self._laid_on is None else [self._laid_on]
         for edit, entry in self._journal.standing:
-            if entry.kind in ("load", "initialize"):
+            if entry.kind in ("load", "initialize", "train"):
                 written.append(edit.rows)
                 loaded = loaded or entry.kind == "load"
         return np.concatenate(written) if loaded else None

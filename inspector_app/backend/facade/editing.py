@@ -98,12 +98,12 @@ class Editing(Core):
 
     def undo(self, job: Job = NO_JOB) -> m.Edited:
         """Take back the newest edit."""
-        _ = self.tree
+        self._check("undo")
         return self._edited(self._journal.undo())
 
     def redo(self, job: Job = NO_JOB) -> m.Edited:
         """Carry out again what was undone last."""
-        _ = self.tree
+        self._check("undo")
         return self._edited(self._journal.redo())
 
     def _freeze_title(self, selection: m.Selection, frozen: bool) -> str:

@@ -34,6 +34,9 @@ class Replaying(Editing, Loading):
         for index, entry in enumerate(wanted):
             job.check()
             job.progress(index, len(wanted), "Replaying edits")
+            if entry.kind == "train":
+                notes.append(f"“{entry.title}” was left out: steps of training are not repeated")
+                continue
             if entry.path:
                 notes += _changed_file(entry)
             length = len(self._journal.history)
@@ -68,5 +71,7 @@ class Replaying(Editing, Loading):
                 return self.initialize(selection, entry.scheme, seed=entry.seed, job=job)
             case "load":
                 return self.load_state(entry.path, entry.prefix, entry.fit, job=job)
+            case "train":
+                raise AssertionError("steps of training are not repeated")
             case "requires_grad":
                 return self.apply_requires_grad(entry.path, entry.prefix, job=job)

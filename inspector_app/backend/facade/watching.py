@@ -1,24 +1,20 @@
-"""Running the open model and watching what its modules put out."""
+"""Watching what modules put out, and parameters."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Literal
 
 import msgspec
 from torch import nn
 
 from inspector_app.backend.facade.training import Training
-from inspector_app.backend.inputs import example_inputs, input_form, make_inputs
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.probing.exact import prepare
 from inspector_app.backend.probing.probe_set import OUTPUT
 from inspector_app.backend.probing.reasons import why_never_fired
-from inspector_app.backend.running import private_random, run
 from inspector_app.protocol import messages as m
-from inspector_app.protocol.errors import Cancelled, RefusedError, RequestError
+from inspector_app.protocol.errors import RefusedError, RequestError
 from inspector_app.protocol.table import Flag, Role
 
 MODULE_KINDS: frozenset[m.ProbeKind] = frozenset({"output", "input", "gradient"})
@@ -32,7 +28,7 @@ def _listed(kinds: frozenset[m.ProbeKind]) -> str:
 
 
 class Watching(Training):
-    """Requests that attach probes and run forwards."""
+    """Requests that attach probes and read what they measured."""
 
     def watch(
         self,
@@ -104,52 +100,6 @@ class Watching(Training):
 
     def _watching(self) -> m.Watching:
         return m.Watching(rows=self._probes.rows, series=self._probes.series)
-
-    def describe_inputs(self, job: Job = NO_JOB) -> m.InputForm:
-        """How inputs for a forward can be had."""
-        opened = self._model_for("run")
-        return input_form(opened.model, opened.provider)
-
-    def run(
-        self,
-        fields: list[m.InputField] | None = None,
-        repeat: int = 1,
-        mode: Literal["eval", "train"] = "eval",
-        seed: int = 0,
-        pause: float = 0.0,
-        job: Job = NO_JOB,
-    ) -> m.Ran:
-        """Run forwards; ``repeat`` 0 runs until the job is cancelled, which then is no error."""
-        opened = self._model_for("run")
-        with private_random(seed):
-            inputs = (
-                example_inputs(opened.provider)
-                if fields is None
-                else make_inputs(opened.model, fields, seed)
-            )
-        first = self._probes.step
-        start = time.perf_counter()
-        try:
-            _, seconds = run(
-                opened.model,
-                inputs,
-                repeat=repeat,
-                mode=mode,
-                seed=seed,
-                pause=pause,
-                probes=self._probes,
-                job=job,
-            )
-        except Cancelled:
-            if repeat:
-                raise
-            seconds = time.perf_counter() - start
-        return m.Ran(
-            forwards=self._probes.step - first,
-            seconds=seconds,
-            change=self._rebuilt(),
-            totals=self._totals(),
-        )
 
     def get_records(
         self, since: int = 0, limit: int = 4096, alarms_since: int = 0, job: Job = NO_JOB

@@ -167,9 +167,8 @@ class Batch:
             self._take_slowly(index, tensor, where)
             return
         values = as_real(in_memory_order(tensor.detach()))
-        found = extremes(values)
         limits = self.limits.get(where[2])
-        self._whole[index] = exact.measure(values, found, octaves=self.octaves, limits=limits)
+        found, self._whole[index] = exact.measure(values, octaves=self.octaves, limits=limits)
         facts = (found.nan, found.positive_infinity, found.negative_infinity)
         self._told.append((*where, count, count, *facts, found.minimum, found.maximum))
 

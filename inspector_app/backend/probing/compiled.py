@@ -71,14 +71,15 @@ def _with_parts(places: Any, scatter: Any, compiled: Callable[[Any], Any]) -> An
 def _places(
     values: NDArray[np.float32], inverse: Any, first: Any, shift: Any, places: NDArray[np.int32]
 ) -> tuple[float, float, int]:
-    total, squares, zeros = np.float32(0), np.float32(0), np.int32(0)
+    # Zeros are counted in float32 as well, exact in a block: one width of vectors for all.
+    total, squares, zeros = np.float32(0), np.float32(0), np.float32(0)
     for index in range(len(values)):
         scaled = values[index] * inverse
         places[index] = np.int32(np.floor(scaled)) - first
         apart = scaled - shift
         total += apart
         squares += apart * apart
-        zeros += np.int32(values[index] == np.float32(0))
+        zeros += np.float32(1) if values[index] == np.float32(0) else np.float32(0)
     return float(total), float(squares), int(zeros)
 
 
@@ -93,7 +94,7 @@ def _scatter(places: NDArray[np.int32], size: int, tables: Int64) -> None:
 
 def _count_codes(codes: NDArray[np.uint16]) -> Int64:
     """How often each of 65,536 codes occurs."""
-    tables = np.zeros((2, 1 << 16), np.int64)
+    tables = np.zeros((2, 1 << 16), np.int64)  # by turns: equal ones often follow each other
     even = len(codes) - len(codes) % 2
     for index in range(0, even, 2):
         tables[0, codes[index]] += 1

@@ -11,14 +11,15 @@ Golub and LeVeque 1983), so that squares neither overflow nor cancel.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 
-from inspector_app.backend.histograms import Extremes, as_floats, as_real
+from inspector_app.backend.histograms import Extremes, as_floats, as_real, extremes
 from inspector_app.backend.probing import bins
 from inspector_app.backend.probing.compiled import loops
 from inspector_app.backend.statistics import CHUNK, chunks
@@ -26,6 +27,7 @@ from inspector_app.protocol.messages import BINS, Floats
 from inspector_app.protocol.table import Int64
 
 _CODED = (torch.bfloat16, torch.float16)
+_BEGINNING = 4_096  # elements whose mean is the shift
 _WITHIN = 120  # exponents of a width that float32 can divide by
 _WHOLE = 1 << 22  # numbers of bins up to which float32 has all whole numbers
 
@@ -71,32 +73,22 @@ class _Sums:
         self.zeros += int(np.add.reduce(times[values == 0]))
         self.elements += int(np.add.reduce(times))
 
-    def add_compiled(self, values: torch.Tensor) -> bool:
-        """Count a whole tensor of finite values by a compiled loop; False where none fits."""
-        found = loops()
-        if found is None or values.dim() != 1 or not values.is_contiguous() or not values.is_cpu:
-            return False
-        if values.dtype in _CODED:
-            table = found.count_codes(values.view(torch.int16).numpy().view(np.uint16))
-            (used,) = np.nonzero(table)
-            held = _values_of_codes(values.dtype)[used]
-            scaled = np.ldexp(held, -self.exponent)
-            self.shift = float(np.add.reduce(scaled * table[used])) / values.numel()
-            self.add(held, table[used])
-            return True
-        fits = abs(self.exponent) <= _WITHIN and abs(self.first) < _WHOLE
-        if values.dtype is not torch.float32 or not fits:
-            return False
+    def add_codes(self, values: Floats, times: Int64) -> None:
+        """Count what 16-bit codes stand for, each so many times."""
+        scaled = np.ldexp(values, -self.exponent)
+        self.shift = float(np.add.reduce(scaled * times)) / float(np.add.reduce(times))
+        self.add(values, times)
+
+    def add_array(self, values: torch.Tensor, measure: Callable[..., Any]) -> None:
+        """Count a contiguous float32 tensor of finite values by a compiled loop."""
         array = values.numpy()
-        beginning = np.ldexp(array[:CHUNK].astype(np.float64), -self.exponent)
+        beginning = np.ldexp(array[:_BEGINNING], -self.exponent, dtype=np.float64)
         shift = np.float32(np.add.reduce(beginning) / len(beginning))
         inverse = np.float32(math.ldexp(1.0, -self.exponent))
-        first = np.int32(self.first)
         self.shift, self.elements = float(shift), len(array)
-        self._total, self._squares, self.zeros = found.measure(
-            array, inverse, first, shift, self.counts
+        self._total, self._squares, self.zeros = measure(
+            array, inverse, np.int32(self.first), shift, self.counts
         )
-        return True
 
     def moments(self) -> tuple[float, float, float]:
         """Mean, deviation and norm; NaN of nothing."""
@@ -121,26 +113,36 @@ def _values_of_codes(dtype: torch.dtype) -> Floats:
 def prepare() -> None:
     """Compile the loops, where numba is installed: takes seconds, once a process."""
     for dtype in (torch.float32, torch.bfloat16):
-        measure(torch.zeros(3, dtype=dtype, device="cpu"), Extremes(0.0, 0.0, 0, 0, 0))
+        measure(torch.zeros(3, dtype=dtype, device="cpu"))
 
 
 def measure(
-    values: torch.Tensor,
-    found: Extremes,
-    *,
-    octaves: bool = False,
-    limits: tuple[float, float] | None = None,
-) -> Whole:
-    """Of a tensor that is not empty, real and in the order of the memory; its extremes are known.
+    values: torch.Tensor, *, octaves: bool = False, limits: tuple[float, float] | None = None
+) -> tuple[Extremes, Whole]:
+    """Of a tensor that is not empty, real and in the order of the memory.
 
     ``limits`` are those of saturation.
     """
+    compiled = loops()
+    if values.dim() != 1 or not values.is_contiguous() or not values.is_cpu:
+        compiled = None
+    codes = times = None
+    if compiled is not None and values.dtype in _CODED:
+        codes, times, found = _coded(values, compiled.count_codes)
+    else:
+        found = extremes(values)
     any_finite = not math.isnan(found.minimum)
     low, high = (np.array([bound if any_finite else 0.0]) for bound in found[:2])
     first, exponent = bins.linear_grid(low, high)
     sums = _Sums(float(first[0]), int(exponent[0]))
     all_finite = not (found.nan or found.positive_infinity or found.negative_infinity)
-    if not (all_finite and sums.add_compiled(values)):
+    fits = all_finite and abs(sums.exponent) <= _WITHIN and abs(sums.first) < _WHOLE
+    if codes is not None and times is not None:
+        if any_finite:
+            sums.add_codes(codes, times)
+    elif compiled is not None and values.dtype is torch.float32 and fits:
+        sums.add_array(values, compiled.measure)
+    else:
         for floats in _finite(values, all_finite):
             sums.add(floats)
     mean, deviation, norm = sums.moments()
@@ -157,7 +159,7 @@ def measure(
             for part in _finite(values)
         )
         saturated = outside / sums.elements
-    return Whole(
+    whole = Whole(
         zeros=sums.zeros,
         mean=min(max(mean, found.minimum), found.maximum) if any_finite else math.nan,
         deviation=deviation,
@@ -167,6 +169,25 @@ def measure(
         counts=counts,
         saturated=saturated,
     )
+    return found, whole
+
+
+def _coded(
+    values: torch.Tensor, count_codes: Callable[..., Int64]
+) -> tuple[Floats, Int64, Extremes]:
+    """The finite values that occur in a tensor of 16-bit floats, how often each does, extremes."""
+    table = count_codes(values.view(torch.int16).numpy().view(np.uint16))
+    (used,) = np.nonzero(table)
+    times, held = table[used], _values_of_codes(values.dtype)[used]
+    finite = np.isfinite(held)
+    odd, often = held[~finite], times[~finite]
+    held, times = held[finite], times[finite]
+    found = Extremes(
+        float(held.min()) if len(held) else math.nan,
+        float(held.max()) if len(held) else math.nan,
+        *(int(often[mark].sum()) for mark in (np.isnan(odd), odd == math.inf, odd == -math.inf)),
+    )
+    return held, times, found
 
 
 def _finite(values: torch.Tensor, all_finite: bool = False) -> Iterator[Floats]:

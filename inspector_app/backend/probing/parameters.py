@@ -34,7 +34,6 @@ class ParameterProbe(ProbeHook):
     ) -> None:
         self._owner = owner
         self.row = row
-        self.parameter = parameter
         self.path = path
         self.kinds = kinds
         self.armed = True
@@ -42,13 +41,23 @@ class ParameterProbe(ProbeHook):
         self.since = owner.ended  # steps that had ended when it was armed
         self._before: tuple[Floats, float] | None = None  # a sample, and its root mean square
         self._handle: RemovableHandle | None = None
-        if "parameter gradient" in kinds and parameter.requires_grad and parameter.is_leaf:
+        self.move_to(parameter)
+
+    def move_to(self, parameter: torch.Tensor) -> None:
+        """Measure this parameter from now on."""
+        self._unhook()
+        self.parameter = parameter
+        hooked = self.armed and "parameter gradient" in self.kinds
+        if hooked and parameter.requires_grad and parameter.is_leaf:
             attach = parameter.register_post_accumulate_grad_hook
             self._handle = attach(self)  # type: ignore[no-untyped-call]
 
     def remove(self) -> None:
         """Take the hook away."""
         self.armed = False
+        self._unhook()
+
+    def _unhook(self) -> None:
         if self._handle is not None:
             self._handle.remove()
             self._handle = None

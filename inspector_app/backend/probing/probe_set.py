@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
+from typing import Any
 
 import msgspec
 import torch
@@ -179,6 +180,19 @@ class ProbeSet:
         self.unwatch(row)
         self._forget_failures(row)
         self._parameters[row] = ParameterProbe(self, row, parameter, path, frozenset(kinds))
+
+    def stand_in(self, other: Callable[[Any], Any]) -> None:
+        """Hook what ``other`` gives for each module and parameter, in the same rows and series.
+
+        So a copy of the model is measured in its place; ``other`` returns what it does not know.
+        """
+        for row, (probe, module, handle) in list(self._probes.items()):
+            handle.remove()
+            there = other(module)
+            again = nn.Module.register_forward_hook(there, probe)
+            self._probes[row] = (probe, there, again)
+        for parameter in self._parameters.values():
+            parameter.move_to(other(parameter.parameter))
 
     def unwatch(self, row: int) -> None:
         """Remove the hook of ``row``, if there is one; its series and records stay."""

@@ -50,8 +50,8 @@ def _why_no_parameter(parameter: torch.Tensor, kinds: frozenset[ProbeKind]) -> s
     if kinds == {"parameter gradient"}:
         return "No backward has reached it: it is not used, or nothing was trained."
     return (
-        "No optimizer has stepped: give it to watch(model, optimizer); in a run of the program "
-        "nothing is trained."
+        "No optimizer has stepped: give it to watch(model, optimizer), or run train steps in "
+        "the program."
     )
 
 

@@ -20,6 +20,7 @@ from inspector_app.backend.recipes import (
     InitializeRecipe,
     LoadRecipe,
     Recipe,
+    TrainRecipe,
 )
 from inspector_app.backend.scripting.building import main_lines
 from inspector_app.backend.scripting.filling import initialize_lines
@@ -89,6 +90,8 @@ def _lines(
     """The block of one edit."""
     if recipe is None:
         raise Unscriptable("tensors were made of several of the file's, as transformers does it")
+    if isinstance(recipe, TrainRecipe):
+        raise Unscriptable("steps of training are not repeated; export the values they came to")
     if isinstance(recipe, LoadRecipe):
         return load_lines(recipe, model, script)
     if isinstance(recipe, GradientsRecipe):

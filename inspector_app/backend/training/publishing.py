@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import time
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -14,6 +15,8 @@ from inspector_app.backend.jobs import Executor
 from inspector_app.backend.server import Server
 from inspector_app.backend.session import Session
 from inspector_app.sessions import SessionEntry, announce, make_folder, withdraw
+
+_LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 108 (104 on macOS) with the closing zero
 
 
 class PublishedSession:
@@ -24,8 +27,7 @@ class PublishedSession:
         self._folder = make_folder()
         try:
             self.server = Server(session, executor, bytes.fromhex(self.token))
-            path = "" if sys.platform == "win32" else str(self._folder / "socket")
-            self.address = self.server.start(path)
+            self.address = self.server.start(_socket_in(self._folder))
             rank, ranks = rank_of_process()
             entry = SessionEntry(
                 address=self.address,
@@ -50,6 +52,13 @@ class PublishedSession:
         """Stop listening; may be called twice."""
         self.server.stop()
         withdraw(self._folder)
+
+
+def _socket_in(folder: Path) -> str:
+    """Where to listen; "" for loopback TCP, where there are no sockets or no room for the path."""
+    path = str(folder / "socket")
+    too_long = len(os.fsencode(path)) > _LONGEST_SOCKET_PATH
+    return "" if sys.platform == "win32" or too_long else path
 
 
 def title_of(model: nn.Module, title: str = "") -> str:

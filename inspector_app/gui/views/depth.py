@@ -67,7 +67,7 @@ class DepthView(View):
         """Draw the thresholds of the alarms."""
         self.rules = rules
         if self._plot is not None:
-            self._plot.set_thresholds(rules.vanishing or 0.0, rules.exploding or np.inf)
+            self._plot.set_thresholds(rules.vanishing, rules.exploding)
 
     def select(self, rows: set[int]) -> None:
         """Mark the layer that is selected in the tree."""
@@ -130,6 +130,7 @@ class DepthView(View):
 
         self._plot = DepthPlot()
         self._plot.setObjectName("depthPlot")
+        self._plot.set_words("root mean square", "largest")
         self._plot.key_clicked.connect(lambda key: self.row_clicked.emit(self.row_of(key)))
         layout = self.layout()
         assert layout is not None

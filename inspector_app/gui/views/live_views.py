@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
+    QMenu,
     QSlider,
     QStackedWidget,
     QTabBar,
@@ -28,6 +31,13 @@ from widgets.icons import icon
 from widgets.numbers import count_text
 from widgets.theme import GRID
 
+SaveKind = Literal["png", "svg", "csv", "events"]
+_SAVED: dict[SaveKind, str] = {
+    "png": "Picture as PNG…",
+    "svg": "Picture as SVG…",
+    "csv": "Records as CSV…",
+    "events": "Records for TensorBoard…",
+}
 _HELD = "Hold the picture; the slider goes back in what is mirrored"
 
 
@@ -35,15 +45,17 @@ class LiveViews(QWidget):
     """Only the view in sight draws; the others catch up when they are shown.
 
     ``row_clicked(row)``: something of that row was clicked.  ``store`` is filled by whoever fetches
-    the records, and :meth:`records_arrived` called then.
+    the records, and :meth:`records_arrived` called then.  ``save_asked`` names a SaveKind.
     """
 
     row_clicked = Signal(int)
+    save_asked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("liveViews")
         self.store = RecordsStore()
+        self.series: list[NamedSeries] = []
         self.grid = GridView(self.store)
         self.over_time = OverTimeView(self.store)
         self.layers = DepthView(self.store)
@@ -77,6 +89,7 @@ class LiveViews(QWidget):
         top.addWidget(self.step_line)
         top.addWidget(self.slider)
         top.addWidget(self.hold)
+        top.addWidget(self._save_button())
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -98,12 +111,29 @@ class LiveViews(QWidget):
         self.slider.setObjectName("liveStep")
         self.slider.setAccessibleName("Step that is looked at")
         self.slider.setFixedWidth(16 * GRID)
-        self.slider.setEnabled(False)
+        self.slider.hide()
         self.slider.valueChanged.connect(self._slid)
         self.step_line = ToneLabel(tone="muted")
         self.step_line.setObjectName("liveStepLine")
         self.step_line.setMinimumWidth(10 * GRID)
         self.step_line.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+
+    def _save_button(self) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName("liveSave")
+        button.setText("Save")
+        button.setIcon(icon("save"))
+        button.setIconSize(QSize(2 * GRID, 2 * GRID))
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setToolTip("Save what is shown, or all records that are mirrored")
+        menu = QMenu(button)
+        for kind, text in _SAVED.items():
+            action = menu.addAction(text)
+            action.setObjectName(f"liveSave.{kind}")
+            action.triggered.connect(lambda _=False, kind=kind: self.save_asked.emit(kind))
+        button.setMenu(menu)
+        return button
 
     @property
     def view(self) -> View:
@@ -114,6 +144,7 @@ class LiveViews(QWidget):
 
     def set_series(self, series: list[NamedSeries]) -> None:
         """Which series there are now."""
+        self.series = series
         for view in self.views:
             view.set_series(series)
         self._draw()
@@ -200,7 +231,7 @@ class LiveViews(QWidget):
         return int(answers[0].step[0]), int(np.max(answers[-1].step))
 
     def _hold_toggled(self, held: bool) -> None:
-        self.slider.setEnabled(held)
+        self.slider.setVisible(held)
         if held:
             self._set_range()
         else:

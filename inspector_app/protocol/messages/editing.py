@@ -24,7 +24,9 @@ class JournalEntry(Plain, frozen=True, kw_only=True):
     """One edit: enough to show it in a list and to carry it out again."""
 
     number: int
-    kind: Literal["freeze", "unfreeze", "initialize", "hold", "release", "load", "requires_grad"]
+    kind: Literal[
+        "freeze", "unfreeze", "initialize", "hold", "release", "load", "requires_grad", "train"
+    ]
     title: str  # "Freeze encoder.layer1"
     touched: int  # distinct tensors changed; of "hold" and "release", modules
     patterns: list[str]  # paths or globs, as Selection takes them, for the replay

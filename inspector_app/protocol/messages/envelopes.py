@@ -58,14 +58,18 @@ from inspector_app.protocol.messages.opening import (
     StatePlan,
 )
 from inspector_app.protocol.messages.probes import GetProbeStates, ProbeStates
-from inspector_app.protocol.messages.training import Attach, Pause, Resume, SetBudget, StepOnce
-from inspector_app.protocol.messages.watching import (
+from inspector_app.protocol.messages.running import (
+    DataFile,
+    DescribeDataFile,
     DescribeInputs,
-    GetRecords,
     InputForm,
     Ran,
-    Records,
     Run,
+)
+from inspector_app.protocol.messages.training import Attach, Pause, Resume, SetBudget, StepOnce
+from inspector_app.protocol.messages.watching import (
+    GetRecords,
+    Records,
     SetBins,
     Unwatch,
     Watch,
@@ -95,6 +99,7 @@ AnyRequest = (
     | Watch
     | Unwatch
     | DescribeInputs
+    | DescribeDataFile
     | Run
     | GetRecords
     | PlanExport
@@ -127,6 +132,7 @@ AnyResult = (
     | Script
     | Watching
     | InputForm
+    | DataFile
     | Ran
     | Records
     | ProbeStates

@@ -1,15 +1,12 @@
-"""What probes measured, and runs of the model."""
+"""Watching rows, and what probes measured."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector_app.protocol.changes import RowsChange
 from inspector_app.protocol.messages.alarms import Alarm, AlarmRules
-from inspector_app.protocol.messages.base import Plain, Request, Result, Totals
+from inspector_app.protocol.messages.base import Request, Result
 from inspector_app.protocol.messages.capturing import Captured
 from inspector_app.protocol.messages.probes import ProbeKind, Series
 from inspector_app.protocol.messages.training import TrainingState
@@ -18,40 +15,11 @@ from inspector_app.protocol.table import Int32, Int64
 Floats = NDArray[np.float64]
 
 
-class InputField(Plain, frozen=True, kw_only=True):
-    """How to make one argument of ``forward``."""
-
-    name: str
-    shape: tuple[int, ...] = (1,)
-    dtype: str = "float32"
-    distribution: Literal["normal", "uniform", "zeros", "ones", "integers"] = "normal"
-    high: int = 2  # exclusive bound of "integers"
-    required: bool = True
-    used: bool = True
-
-
 class Watching(Result, frozen=True, kw_only=True):
     """Modules (rows) that are watched now, and the series known so far."""
 
     rows: list[int]
     series: list[Series]
-
-
-class InputForm(Result, frozen=True, kw_only=True):
-    """How example inputs can be had; ``provided`` says that the model file makes its own."""
-
-    provided: bool
-    fields: list[InputField]
-    reason: str = ""  # why no form can be made
-
-
-class Ran(Result, frozen=True, kw_only=True):
-    """A finished run; ``change`` tells of rows that the forwards changed."""
-
-    forwards: int
-    seconds: float
-    change: RowsChange
-    totals: Totals
 
 
 class Records(Result, frozen=True, kw_only=True):
@@ -119,25 +87,6 @@ class Unwatch(Request, frozen=True, kw_only=True):
     """Remove the hooks of these modules; all with None -> Watching."""
 
     rows: list[int] | None = None
-
-
-class DescribeInputs(Request, frozen=True, kw_only=True):
-    """-> InputForm."""
-
-
-class Run(Request, frozen=True, kw_only=True):
-    """Run forwards -> Ran.
-
-    ``fields`` None takes the file's example_inputs(); ``repeat`` 0: until
-    cancelled.  In "eval" mode each module's training flag is restored afterwards; in "train" mode
-    buffers are as well, so that watching never changes the model.
-    """
-
-    fields: list[InputField] | None = None
-    repeat: int = 1
-    mode: Literal["eval", "train"] = "eval"
-    seed: int = 0
-    pause: float = 0.0  # seconds between two forwards
 
 
 class GetRecords(Request, frozen=True, kw_only=True):

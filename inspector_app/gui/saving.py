@@ -1,0 +1,88 @@
+"""What the live views show as files: a picture, a table, a recording for TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from inspector_app.gui.settings import Settings
+from inspector_app.gui.views.live_views import LiveViews, SaveKind
+from inspector_app.recordings.event_file import write_events
+from inspector_app.recordings.table import write_table
+from widgets.picture_export import ExportFailed, save_png, save_svg
+
+_FILTERS: dict[SaveKind, tuple[str, str]] = {
+    "png": ("Pictures (*.png)", "live.png"),
+    "svg": ("Drawings (*.svg)", "live.svg"),
+    "csv": ("Tables (*.csv)", "records.csv"),
+}
+
+
+class Saving(QObject):
+    """Asks where to, and writes; ``told(text, tone, detail)`` says what came of it.
+
+    Tables and recordings are written beside the event loop: they may hold all that is mirrored.
+    """
+
+    told = Signal(str, str, str)
+
+    def __init__(self, views: LiveViews, settings: Settings, window: QWidget) -> None:
+        super().__init__(window)
+        self._views = views
+        self._settings = settings
+        self._window = window
+        views.save_asked.connect(self.ask)
+
+    def ask(self, kind: SaveKind) -> None:
+        """Ask for a place, then write there."""
+        folder = self._settings.folder("live")
+        if kind == "events":
+            chosen = QFileDialog.getExistingDirectory(
+                self._window, "Folder for TensorBoard", folder
+            )
+        else:
+            names, name = _FILTERS[kind]
+            start = str(Path(folder) / name)
+            chosen, _ = QFileDialog.getSaveFileName(self._window, "Save", start, names)
+            if chosen and not Path(chosen).suffix:
+                chosen += f".{kind}"
+        if chosen:
+            path = Path(chosen)
+            self._settings.set_folder("live", str(path if kind == "events" else path.parent))
+            self.write(kind, path)
+
+    def write(self, kind: SaveKind, path: Path) -> None:
+        """Write to ``path``: a folder for "events", else a file."""
+        answers = list(self._views.store.answers)
+        titles = {one.key: one.title for one in self._views.series if one.measured}
+        if kind == "png":
+            self._attempt(path, lambda: save_png(self._views.view, path))
+        elif kind == "svg":
+            self._attempt(path, lambda: save_svg(self._views.view, path))
+        elif not any(len(answer.key) for answer in answers):
+            self.told.emit("Nothing has been recorded yet.", "info", "")
+        elif kind == "csv":
+            self._beside(path, lambda: write_table(path, answers, titles))
+        else:
+            self._beside(path, lambda: write_events(path, answers, titles))
+
+    def _beside(self, path: Path, write: Callable[[], object]) -> None:
+        self.told.emit(f"Writing {path}…", "info", "")
+        Thread(target=lambda: self._attempt(path, write), name="saving").start()
+
+    def _attempt(self, path: Path, write: Callable[[], object]) -> None:
+        """Write; may be called from any thread."""
+        try:
+            write()
+        except (OSError, ExportFailed) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            told = f"{path} was not written: {reason}", "danger", str(error)
+        else:
+            told = f"{path} was written.", "good", ""
+        with suppress(RuntimeError):  # the window was closed meanwhile
+            self.told.emit(*told)

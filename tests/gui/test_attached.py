@@ -1,0 +1,223 @@
+"""A window that has joined a training process, against a session of plain data."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from inspector_app import sessions
+from inspector_app.gui.panels.attach_dialog import AttachDialog
+from inspector_app.gui.panels.training_bar import budget_text, state_text, time_text
+from inspector_app.protocol.messages import (
+    Alarm,
+    AlarmRules,
+    Pause,
+    Resume,
+    SetAlarmRules,
+    SetBudget,
+    StepOnce,
+    TrainingState,
+    Watch,
+)
+from inspector_app.sessions import SessionEntry
+from tests.gui.windows import asked, settle, trigger
+
+TOKEN = "ab" * 32
+STATE = TrainingState(
+    step=1234,
+    paused=False,
+    held=False,
+    safe_point="after each optimizer.step()",
+    step_seconds=0.0932,
+    overhead=0.0412,
+    budget=0.05,
+    every=4,
+    thinned="Checked every 4th step, to take less than 5%.",
+)
+
+
+@pytest.fixture
+def joined(qtbot, window):
+    window.session.backend.watched = [1, 3]
+    window.session.attach("unix:/nowhere/socket", TOKEN)
+    qtbot.waitUntil(lambda: window.training.state is not None)
+    return window
+
+
+def test_what_is_said_of_a_loop():
+    text, tone = state_text(STATE)
+    assert text == (
+        "step 1,234  ·  93.2 ms a step  ·  probes 4.1%  ·  "
+        "Checked every 4th step, to take less than 5%"
+    )
+    assert tone == "muted"
+    assert "measuring" in state_text(msgspec.structs.replace(STATE, step_seconds=0.0))[0]
+    pausing = msgspec.structs.replace(STATE, paused=True)
+    assert state_text(pausing) == (
+        "Pausing: the loop stands after each optimizer.step()…",
+        "warning",
+    )
+    held = msgspec.structs.replace(pausing, held=True)
+    assert state_text(held)[0].startswith("Paused before step 1,234.")
+    assert [budget_text(share) for share in (0.05, 0.125, None)] == [
+        "5% budget",
+        "12.5% budget",
+        "no budget",
+    ]
+    assert [time_text(seconds) for seconds in (0.0932, 1.25)] == ["93.2 ms", "1.25 s"]
+
+
+def test_the_window_shows_what_is_trained_and_watched(joined):
+    assert joined.windowTitle() == "small - Model Inspector"
+    assert "live in its own process" in joined.centre.target_line.text()
+    assert joined.live_panel.training.isVisible()
+    assert not joined.live_panel.mode_box.isVisible()
+    assert joined.live.watched == {1, 3}
+    assert joined.live_panel.training.line.text().startswith("step 7")
+    assert not joined.registry.action("model.run_once").isEnabled()
+
+
+def test_pausing_stepping_and_going_on(qtbot, joined):
+    trigger(joined, "training.pause")
+    qtbot.waitUntil(lambda: joined.training.paused)
+    assert asked(joined, Pause)
+    assert "stands still" in joined.live_panel.training.line.text()
+    trigger(joined, "training.step")
+    qtbot.waitUntil(lambda: joined.training.state.step == 8)
+    assert asked(joined, StepOnce)
+    assert joined.registry.action("training.pause").isChecked()
+    trigger(joined, "training.pause")
+    qtbot.waitUntil(lambda: not joined.training.paused)
+    assert asked(joined, Resume)
+
+
+def test_pausing_is_refused_with_the_reason_of_the_session(qtbot, window):
+    window.session.backend.disabled = {"pause": "Trained by several processes."}
+    window.session.attach("unix:/nowhere/socket", TOKEN)
+    qtbot.waitUntil(lambda: window.training.state is not None)
+    action = window.registry.action("training.pause")
+    assert not action.isEnabled()
+    assert "several processes" in action.toolTip()
+
+
+def test_the_budget_is_chosen_from_a_list(qtbot, joined):
+    box = joined.live_panel.training.budget
+    box.setCurrentIndex(box.findText("no budget"))
+    box.activated.emit(box.currentIndex())
+    qtbot.waitUntil(lambda: joined.training.state.budget is None)
+    assert asked(joined, SetBudget)[0].share is None
+
+
+def test_modules_and_parameters_are_watched_with_their_gradients(qtbot, joined):
+    joined.live.watch([1])
+    assert {"output", "gradient", "update"} <= set(asked(joined, Watch)[-1].kinds)
+
+
+def test_a_lost_process_leaves_what_was_drawn(qtbot, joined):
+    joined.session.backend.steps = 4
+    qtbot.waitUntil(lambda: joined.live_panel.views.store.size > 0)
+    kept = joined.live_panel.views.store.size
+    joined.session.lose("The training process has ended.", "")
+    assert joined.notices.text == "The training process has ended. What was drawn stays."
+    assert joined.live_panel.views.store.size == kept
+    assert joined.live_panel.views.isVisible()
+    assert "what was drawn stays" in joined.live_panel.training.line.text()
+    assert not joined.registry.action("training.pause").isEnabled()
+
+
+def test_attaching_again_begins_the_mirror_anew(qtbot, joined):
+    joined.session.lose("The training process has ended.", "")
+    joined.session.backend.steps = 3
+    joined.session.restart()
+    qtbot.waitUntil(lambda: joined.live_panel.views.store.size == 12)
+    assert joined.training.state is not None
+
+
+def test_an_alarm_that_paused_is_told_once(qtbot, joined):
+    joined.session.backend.alarms = [
+        Alarm(
+            key=0,
+            kind="nan",
+            row=1,
+            path="stem",
+            first_step=7,
+            last_step=7,
+            count=1,
+            worst=2,
+            origin=0,
+            sentence="stem has NaN.",
+            paused=True,
+        )
+    ]
+    qtbot.waitUntil(lambda: "stem has NaN." in joined.notices.text)
+    assert joined.live_panel.views.tabs.tabText(4) == "Alarms (1)"
+
+
+def test_thresholds_are_sent_and_drawn(qtbot, joined):
+    joined.live._set_rules(AlarmRules(exploding=5.0, pause=("nan",)))
+    qtbot.waitUntil(lambda: joined.live_panel.views.layers.rules.exploding == 5.0)
+    assert asked(joined, SetAlarmRules)[-1].rules.pause == ("nan",)
+
+
+# -- the dialog ------------------------------------------------------------------------------------
+
+
+def entry(tmp_path, name: str = "Net", process: int = 1) -> SessionEntry:
+    folder = tmp_path / name
+    folder.mkdir()
+    made = SessionEntry(
+        address=f"unix:{folder}/socket",
+        title=name,
+        process=process,
+        started=0.0,
+        folder=str(folder),
+    )
+    sessions.announce(folder, made, TOKEN)
+    return made
+
+
+def test_without_a_session_the_dialog_says_how_to_make_one(qtbot, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    dialog = AttachDialog()
+    qtbot.addWidget(dialog)
+    assert "inspector_app.watch" in dialog.empty.sentence
+    assert not dialog.attach_button.isEnabled()
+    dialog.place.setText("somewhere")
+    dialog.place.textEdited.emit("somewhere")
+    assert "begins with tcp: or unix:" in dialog.hint.text()
+    dialog.place.setText("tcp:127.0.0.1:9")
+    dialog.secret.setText("12")
+    dialog.secret.textEdited.emit("12")
+    assert "64 hexadecimal digits" in dialog.hint.text()
+    dialog.secret.setText(TOKEN)
+    dialog.secret.textEdited.emit(TOKEN)
+    assert dialog.attach_button.isEnabled()
+
+
+def test_the_newest_session_is_chosen_with_its_token(qtbot, tmp_path, monkeypatch):
+    import os
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = sessions.sessions_folder()
+    made = entry(folder, "Net", os.getpid())
+    dialog = AttachDialog()
+    qtbot.addWidget(dialog)
+    assert dialog.list.count() == 1
+    assert dialog.list.item(0).text().startswith("Net   process")
+    dialog.accept()
+    assert (dialog.address, dialog.token) == (made.address, TOKEN)
+    entry(folder, "Other", os.getpid())
+    dialog._refresh()
+    assert dialog.list.count() == 2
+    assert dialog.list.currentItem().text().startswith("Net")
+
+
+def test_the_command_opens_the_dialog(qtbot, window, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    trigger(window, "file.attach")
+    dialog = window.findChild(AttachDialog)
+    dialog.place.setText("tcp:127.0.0.1:9")
+    dialog.secret.setText(TOKEN)
+    dialog.accept()
+    assert window.session.remote == ("tcp:127.0.0.1:9", TOKEN)
+    settle(qtbot, window)

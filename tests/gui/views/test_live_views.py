@@ -1,0 +1,165 @@
+"""The tabs over one mirror: what is drawn, held, clicked and looked back at."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+
+from inspector_app.gui.views.live_views import LiveViews
+from inspector_app.protocol.messages import Alarm, AlarmRules
+from tests.gui.views.conftest import ROWS, fill
+
+
+@pytest.fixture
+def views(qtbot, store, series):
+    views = LiveViews()
+    qtbot.addWidget(views)
+    views.store.add(store.answers[0])
+    for answer in list(store.answers)[1:]:
+        views.store.add(answer)
+    views.resize(1200, 320)
+    views.set_series(series)
+    views.show()
+    return views
+
+
+def alarm(key: int = 1, **more) -> Alarm:
+    told = {
+        "kind": "vanishing",
+        "row": ROWS[0],
+        "path": "stem",
+        "first_step": 3,
+        "last_step": 5,
+        "count": 3,
+        "worst": 1e-9,
+        "origin": key,
+        "sentence": "The gradient is smaller than 1e-7.",
+        "paused": False,
+    }
+    return Alarm(key=key, **(told | more))
+
+
+def tab(views, name: str) -> None:
+    names = [views.tabs.tabText(index) for index in range(views.tabs.count())]
+    views.tabs.setCurrentIndex(next(i for i, text in enumerate(names) if text.startswith(name)))
+
+
+def test_the_grid_has_a_cell_for_each_series_but_the_loops_numbers(views):
+    assert [key for key, _ in views.grid._titles] == [0, 1, 2, 3]
+    views.grid.kinds.setCurrentText("Gradients")
+    views.grid.kinds.activated.emit(2)
+    assert [key for key, _ in views.grid._titles] == [1, 3]
+    assert "step 11" in views.step_line.text()
+
+
+def test_a_click_in_the_grid_names_the_row(qtbot, views):
+    with qtbot.waitSignal(views.row_clicked) as clicked:
+        views.grid.grid.series_clicked.emit(3)
+    assert clicked.args == [ROWS[1]]
+
+
+@pytest.mark.parametrize("name", ["Histograms", "Over time", "Depth", "Curves", "Alarms"])
+def test_every_view_draws_with_and_without_records(qtbot, views, name):
+    tab(views, name)
+    assert views.view.title == name
+    assert not views.grab().isNull()
+    views.forget()
+    views.set_series([])
+    assert not views.grab().isNull()
+
+
+def test_over_time_follows_the_selection_and_what_arrives(views):
+    tab(views, "Over time")
+    views.select({ROWS[1]})
+    assert views.over_time.row == ROWS[1]
+    histories = views.over_time._histories
+    assert {key: len(histories[key]) for key in (2, 3)} == {2: 12, 3: 12}
+    fill(views.store, 3)
+    views.records_arrived()
+    assert len(histories[2]) == 15
+    views.over_time.ridges.setChecked(True)
+    assert len(views.over_time._plots) == 2
+    assert not views.grab().isNull()
+
+
+def test_depth_draws_the_newest_steps_of_each_layer(views):
+    tab(views, "Depth")
+    assert views.layers.kind == "gradient"
+    steps, mean, largest, broken = views.layers._table({1: 0, 3: 1})
+    assert steps.tolist() == list(range(12))
+    assert mean.shape == largest.shape == (12, 2)
+    assert (largest == 3.0).all()
+    assert not broken.any()
+
+
+def test_what_the_loop_logs_is_the_first_curve(views):
+    tab(views, "Curves")
+    assert views.curves.metrics.currentText() == "Logged by the loop"
+    assert views.curves._made_of[1] == [4]
+    views.curves.metrics.setCurrentText("Norm")
+    views.curves.metrics.activated.emit(1)
+    assert views.curves._made_of == ("Norm", [0, 1, 2, 3])
+    views.select({ROWS[1]})
+    assert views.curves._made_of == ("Norm", [2, 3])
+
+
+def test_held_pictures_stay_and_the_slider_goes_back(qtbot, views):
+    assert not views.slider.isVisible()
+    views.hold.click()
+    assert (views.slider.minimum(), views.slider.maximum()) == (0, 11)
+    fill(views.store, 5)
+    views.records_arrived()
+    assert views.step_line.text() == "held at 11"
+    views.slider.setValue(4)
+    assert views.grid.step == 4
+    views.hold.click()
+    assert views.grid.step is None
+    assert views.step_line.text() == "step 16"
+
+
+def test_a_step_that_is_clicked_is_held(views):
+    tab(views, "Over time")
+    views.over_time.step_clicked.emit(6)
+    assert views.hold.isChecked()
+    assert views.slider.value() == 6
+
+
+def test_alarms_are_counted_listed_and_lead_to_their_row(qtbot, views):
+    views.alarms_told([alarm(), alarm(3, kind="nan")], AlarmRules())
+    assert views.tabs.tabText(4) == "Alarms (2)"
+    views.alarms_told([alarm(count=9)], AlarmRules())
+    assert views.tabs.tabText(4) == "Alarms (2)"  # the same one, as it is now
+    tab(views, "Alarms")
+    with qtbot.waitSignal(views.row_clicked) as clicked:
+        views.alarms._list.alarm_activated.emit(1)
+    assert clicked.args == [ROWS[0]]
+    views.forget_alarms()
+    assert views.tabs.tabText(4) == "Alarms"
+
+
+def test_thresholds_are_drawn_over_the_depth(views):
+    tab(views, "Depth")
+    views.alarms_told([], AlarmRules(vanishing=None, exploding=7.0))
+    assert views.layers.rules.exploding == 7.0
+    assert not views.grab().isNull()
+
+
+def test_saving_names_what_is_asked_for(qtbot, views):
+    menu = views.findChild(type(views.hold), "liveSave").menu()
+    for action, kind in zip(menu.actions(), ("png", "svg", "csv", "events"), strict=True):
+        with qtbot.waitSignal(views.save_asked) as asked:
+            action.trigger()
+        assert asked.args == [kind]
+
+
+def test_nothing_is_drawn_while_it_cannot_be_seen(qtbot, views):
+    views.hide()
+    before = len(views.store.answers)
+    tab(views, "Over time")
+    fill(views.store, 2)
+    views.records_arrived()
+    assert views.over_time._histories == {}
+    views.show()
+    assert {len(history) for history in views.over_time._histories.values()} == {before + 2}
+    qtbot.keyClick(views.tabs, Qt.Key.Key_Right)
+    assert views.view.title == "Depth"
