@@ -13,6 +13,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from widgets.numbers import count_text, value_text
+from widgets.path_text import fitted
 from widgets.plot_canvas import PlotCanvas, Tick, faces
 from widgets.theme import GRID, current_theme, mix
 from widgets.ticks import common_start, decade_ticks
@@ -205,10 +206,10 @@ class DepthPlot(PlotCanvas):
     # -- painting ------------------------------------------------------------------------------
 
     def foot_height(self) -> int:
-        """Room for the names, which stand upright, and for the key below them."""
+        """Room for the names, which stand upright."""
         metrics = faces().numbers_metrics
         longest = max((metrics.horizontalAdvance(name) for name in self._short), default=0)
-        return min(longest, self.height() // 4, 16 * GRID) + 3 * GRID + GRID // 2
+        return min(longest, self.height() // 4, 16 * GRID) + GRID
 
     def paint_plot(self, painter: QPainter, plot: QRect) -> None:
         """Lines of all steps, marks of the newest, thresholds, names and cursor."""
@@ -241,7 +242,6 @@ class DepthPlot(PlotCanvas):
             x = int(across[self._cursor])
             painter.drawLine(x, plot.top(), x, plot.bottom())
         self._paint_names(painter, plot, across)
-        self._paint_key(painter, plot)
 
     def _down(self, value: float, inner: QRect) -> int:
         low, high = self._range
@@ -331,16 +331,14 @@ class DepthPlot(PlotCanvas):
         theme, face = current_theme(), faces()
         tall = face.numbers_metrics.height()
         every = -(-len(self._layers) * tall // plot.width())
-        room = self.foot_height() - 3 * GRID
+        room = self.foot_height() - GRID // 2
         painter.setFont(face.numbers)
         chosen = self._cursor if self._cursor >= 0 else self._current
         for number in range(len(self._layers)):
             near = chosen >= 0 and number != chosen and abs(number - chosen) < every
             if (number % every and number != chosen) or near:
                 continue
-            name = face.numbers_metrics.elidedText(
-                self._short[number], Qt.TextElideMode.ElideMiddle, room
-            )
+            name = fitted(self._short[number], room, face.numbers_metrics)
             painter.setPen(theme.text if number == chosen else theme.muted)
             painter.save()
             painter.translate(across[number], plot.bottom() + GRID // 2)
@@ -352,18 +350,19 @@ class DepthPlot(PlotCanvas):
             )
             painter.restore()
 
-    def _paint_key(self, painter: QPainter, plot: QRect) -> None:
-        """Which line is which."""
-        theme, face = current_theme(), faces()
-        painter.setFont(face.words)
-        left, base = plot.left(), self.height() - GRID
+    def paint_note(self, painter: QPainter, left: int, right: int, base: int) -> int:
+        """Which line is which, in the head."""
+        theme, metrics = current_theme(), faces().words_metrics
         middle, most = self._words
-        for colour, words in ((theme.accent, most), (theme.buffer, middle)):
-            painter.fillRect(left, base - 5, 2 * GRID, 1, colour)
-            painter.fillRect(left + GRID - 2, base - 7, 5, 5, colour)
+        for colour, words in ((theme.buffer, middle), (theme.accent, most)):
+            right -= metrics.horizontalAdvance(words)
             painter.setPen(theme.muted)
-            painter.drawText(left + 2 * GRID + 6, base, words)
-            left += 5 * GRID + face.words_metrics.horizontalAdvance(words)
+            painter.drawText(right, base, words)
+            right -= 2 * GRID + 6
+            painter.fillRect(right, base - 5, 2 * GRID, 1, colour)
+            painter.fillRect(right + GRID - 2, base - 7, 5, 5, colour)
+            right -= 2 * GRID
+        return right
 
 
 def _band(plot: QRect) -> int:

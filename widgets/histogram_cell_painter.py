@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QWidget
 
 from widgets.histogram_cells import Record, step_path
 from widgets.numbers import count_text, short_count, value_text
+from widgets.path_text import fitted
 from widgets.theme import GRID, current_theme, mix, mono_font, ui_font
 
 _PAD = GRID
@@ -76,10 +77,9 @@ def _letter() -> int:
 
 
 @lru_cache(maxsize=4096)
-def _elided(words: str, width: int, mono: bool) -> str:
-    """Names lose their middle, sentences their end."""
-    mode = Qt.TextElideMode.ElideMiddle if mono else Qt.TextElideMode.ElideRight
-    return _metrics(mono).elidedText(words, mode, width)
+def _elided(words: str, width: int) -> str:
+    """A sentence without its end."""
+    return _metrics(False).elidedText(words, Qt.TextElideMode.ElideRight, width)
 
 
 class CellPainter:
@@ -164,7 +164,7 @@ class CellPainter:
     def _paint_title(self, cell: PlacedCell) -> None:
         state, rect = cell.state, cell.rect
         self._painter.setPen(self._theme.muted if state.removed else self._theme.text)
-        title = _elided(state.title, self._look.width - 2 * _PAD, True)
+        title = fitted(state.title, self._look.width - 2 * _PAD, _metrics(True))
         self._painter.drawText(rect.left() + _PAD, rect.top() + _TITLE - GRID, title)
 
     def _paint_axis(self, cell: PlacedCell, record: Record) -> None:
@@ -224,7 +224,7 @@ class CellPainter:
         elif record.note:
             words += f" · {record.note}"
         painter.setPen(theme.muted)
-        painter.drawText(plot.left(), baseline, _elided(words, right - plot.left() - GRID, False))
+        painter.drawText(plot.left(), baseline, _elided(words, right - plot.left() - GRID))
 
     def _paint_trouble(self, words: str, right: int, baseline: int) -> int:
         """A small filled label that ends at ``right``; returns where the next one may end."""

@@ -24,10 +24,13 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from widgets.path_text import fitted
 from widgets.theme import GRID, current_theme, mono_font, ui_font
 
 FRAME_TIME = 33  # milliseconds between two paintings
 _HEAD = 5 * GRID  # title and the line below it
+_LOW_HEAD = 2 * GRID + GRID // 2  # both in one line
+_LOW = 20 * GRID  # height below which words give way to the plot
 _FOOT = 2 * GRID + GRID // 2  # numbers below the plot
 _LABEL = 2 * GRID  # what the numbers below the plot are
 _PAD = GRID
@@ -128,7 +131,12 @@ class PlotCanvas(QWidget):
 
     def foot_height(self) -> int:
         """Pixels below the plot."""
-        return _FOOT + _LABEL
+        return _FOOT if self.low else _FOOT + _LABEL
+
+    @property
+    def low(self) -> bool:
+        """Whether there is so little height that the head has one line and axes have no label."""
+        return self.height() < _LOW
 
     def note(self) -> str:
         """A quiet remark at the right of the line below the title."""
@@ -155,11 +163,12 @@ class PlotCanvas(QWidget):
     def plot_rect(self) -> QRect:
         """Where the data is painted."""
         left = self.left_width() + _PAD
+        head = (_HEAD if self._title and not self.low else _LOW_HEAD) + GRID // 2
         return QRect(
             left,
-            _HEAD + GRID // 2,
+            head,
             max(1, self.width() - left - 2 * _PAD),
-            max(1, self.height() - _HEAD - GRID // 2 - self.foot_height()),
+            max(1, self.height() - head - self.foot_height()),
         )
 
     # -- painting ------------------------------------------------------------------------------
@@ -203,21 +212,32 @@ class PlotCanvas(QWidget):
         left, right = _PAD, self.width() - _PAD
         painter.setFont(face.title)
         painter.setPen(theme.text)
-        middle, end = Qt.TextElideMode.ElideMiddle, Qt.TextElideMode.ElideRight
-        painter.drawText(
-            left, 2 * GRID + 2, face.title_metrics.elidedText(self._title, middle, right - left)
-        )
+        in_one_line = self.low or not self._title
+        room = (right - left) // 2 if in_one_line else right - left
+        title = fitted(self._title, room, face.title_metrics)
+        base = 2 * GRID + 2
+        painter.drawText(left, base, title)
+        if not in_one_line:
+            base = 4 * GRID + 2
+        elif title:
+            left += face.title_metrics.horizontalAdvance(title) + 2 * GRID
         painter.setFont(face.words)
-        note = self.note()
-        if note:
-            width = face.words_metrics.horizontalAdvance(note)
-            if width < (right - left) // 2:
-                painter.setPen(theme.muted)
-                painter.drawText(right - width, 4 * GRID + 2, note)
-                right -= width + 2 * GRID
+        right = self.paint_note(painter, left, right, base)
         painter.setPen(theme.text if self._reading else theme.muted)
-        words = face.words_metrics.elidedText(self._reading or self._underline, end, right - left)
-        painter.drawText(left, 4 * GRID + 2, words)
+        words = face.words_metrics.elidedText(
+            self._reading or self._underline, Qt.TextElideMode.ElideRight, right - left
+        )
+        painter.drawText(left, base, words)
+
+    def paint_note(self, painter: QPainter, left: int, right: int, base: int) -> int:
+        """Paint the remark on a line that ends at ``right``; where what is read has to end."""
+        note, metrics = self.note(), faces().words_metrics
+        width = metrics.horizontalAdvance(note)
+        if not note or width >= (right - left) // 2:
+            return right
+        painter.setPen(current_theme().muted)
+        painter.drawText(right - width, base, note)
+        return right - width - 2 * GRID
 
     def paint_left_axis(
         self, painter: QPainter, plot: QRect, ticks: Sequence[Tick], lines: bool
@@ -258,6 +278,8 @@ class PlotCanvas(QWidget):
             painter.fillRect(tick.place, plot.bottom() + 1, 1, 3, theme.border)
             painter.setPen(theme.muted)
             painter.drawText(left, base, tick.text)
+        if self.low:
+            return
         painter.setFont(face.words)
         painter.setPen(theme.muted)
         painter.drawText(

@@ -33,6 +33,7 @@ QToolButton:hover { background: $hover; }
 QToolButton:pressed, QToolButton:checked { background: $selection; }
 QToolButton[plain="true"]:checked { background: transparent; }
 QToolButton[plain="true"]:checked:hover { background: $hover; }
+QToolButton[framed="true"]:checked { border-color: $accent; }
 QToolButton:focus { border-color: $accent; }
 QToolButton:disabled { color: $disabled; }
 QToolButton::menu-indicator { image: none; }

@@ -108,9 +108,14 @@ class Server:
         os.close(nothing)
 
     async def _shut_down(self) -> None:
-        self._listener.close()
-        for _ in range(_TURNS_TO_WELCOME):  # whoever was accepted just now is closed below as well
+        # Who was accepted just now is welcomed first: a listener that is closed meanwhile leaves
+        # that connection open for ever.
+        with contextlib.suppress(NotImplementedError):  # of Windows' event loop
+            for listening in self._listener.sockets:
+                self._loop.remove_reader(listening.fileno())
+        for _ in range(_TURNS_TO_WELCOME):
             await asyncio.sleep(0)
+        self._listener.close()
         for connection in list(self._connections):
             connection.close()
         for task in list(self._tasks):

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer
 from torch.utils.hooks import RemovableHandle
 
 from inspector_app.backend.failures import spoken
@@ -75,12 +76,13 @@ class TrialCopy:
 
     def follow_flags(self) -> None:
         """Freeze in the copy what is frozen in the model, and unfreeze the same."""
-        for _, tensor in tensors_of(self.original):
-            other = self.copy_of(tensor)
-            if other.requires_grad is not tensor.requires_grad and other.is_leaf:
-                other.requires_grad_(tensor.requires_grad)
-                if not other.requires_grad:
-                    other.grad = None
+        with torch._C.DisableTorchFunctionSubclass():
+            for _, tensor in tensors_of(self.original):
+                other = self.copy_of(tensor)
+                if other.requires_grad is not tensor.requires_grad and other.is_leaf:
+                    other.requires_grad_(tensor.requires_grad)
+                    if not other.requires_grad:
+                        other.grad = None
 
     def _by_path(self) -> None:
         """Find what copies itself without telling, such as what is inside of a ScriptModule."""
@@ -103,6 +105,9 @@ def _help(tensors: list[torch.Tensor], memo: dict[int, Any]) -> None:
     """Put into ``memo`` the copies of tensors that deepcopy refuses or tears apart."""
     same: defaultdict[int, dict[int, torch.Tensor]] = defaultdict(dict)
     for tensor in tensors:
+        if type(tensor) is UninitializedBuffer:  # unlike the parameter, it cannot copy itself
+            device, dtype = tensor.data.device, tensor.data.dtype
+            memo[id(tensor)] = UninitializedBuffer(tensor.requires_grad, device, dtype)
         if type(tensor) not in (torch.Tensor, nn.Parameter):
             continue
         if not tensor.is_leaf:
@@ -156,9 +161,11 @@ class CopyLoan(Loan):
         """Let the copy stand for the model."""
         self._trial.follow_flags()
         self._guarded = Buffers(self._trial.original)
-        for _, tensor in tensors_of(self._trial.original):
-            if tensor.requires_grad and tensor.is_leaf:
-                self._guards.append(tensor.register_hook(_refuse))  # type: ignore[no-untyped-call]
+        with torch._C.DisableTorchFunctionSubclass():
+            for _, tensor in tensors_of(self._trial.original):
+                if tensor.requires_grad and tensor.is_leaf:
+                    guard = tensor.register_hook(_refuse)  # type: ignore[no-untyped-call]
+                    self._guards.append(guard)
         self._probes.stand_in(self._trial.copy_of)
         super().take()
 

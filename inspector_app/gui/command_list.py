@@ -87,6 +87,7 @@ COMMANDS = (
         "F7",
         "Let the training loop stand at its next safe point, or go on.",
         checkable=True,
+        short="Pause",
     ),
     Command(
         "training.step",
@@ -94,6 +95,7 @@ COMMANDS = (
         "step",
         "F8",
         "Let the training loop make one step and stand again.",
+        short="One step",
     ),
     Command(
         "model.inputs",

@@ -32,6 +32,7 @@ class Command:
     shortcut: str = ""
     help: str = ""
     checkable: bool = False
+    short: str = ""  # for toolbars, where the text in menus is too long
 
     @property
     def plain_text(self) -> str:
@@ -100,6 +101,7 @@ class CommandRegistry(QObject):
                     )
         action = QAction(command.text, self._window)
         action.setObjectName(command.id)
+        action.setIconText(command.short or command.plain_text)
         action.setCheckable(command.checkable)
         action.setShortcuts(keys)
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)

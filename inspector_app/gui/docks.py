@@ -30,6 +30,7 @@ class Docks(QObject):
         self._registry = registry
         self._active = False
         self._placed = False
+        self._roomy = False  # a person has placed the docks, or there was room made once
         self._state = state or QByteArray()
         self._docks: dict[str, QDockWidget] = {}
         self._wanted = dict.fromkeys(panels, True)
@@ -56,6 +57,14 @@ class Docks(QObject):
             self._registry.set_checked(command_id, self._wanted[command_id])
         self._active = active
 
+    def make_room(self, command_id: str, share: float) -> None:
+        """Make a dock this share of the window high, once, where no person has placed the docks."""
+        if not self._roomy:
+            self._roomy = True
+            height = round(share * self._window.height())
+            dock = self._docks[command_id]
+            self._window.resizeDocks([dock], [height], Qt.Orientation.Vertical)
+
     @property
     def state(self) -> QByteArray:
         """Where the docks are and which are wanted, also while none can be seen."""
@@ -70,6 +79,7 @@ class Docks(QObject):
         window = self._window
         if not self._state.isEmpty() and window.restoreState(self._state):
             self._wanted = {name: not dock.isHidden() for name, dock in self._docks.items()}
+            self._roomy = True
             return
         widths = [round(share * window.width()) for share in _WIDTHS]
         window.resizeDocks(docks[:1], [round(_HEIGHT * window.height())], Qt.Orientation.Vertical)

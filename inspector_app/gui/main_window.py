@@ -72,6 +72,7 @@ PROGRAM = "Model Inspector"
 _SIZE = QSize(1440, 900)
 _FRAME = QSize(0, 5 * GRID)  # about what a window manager adds
 _SMALLEST = QSize(800, 560)
+_TRAINING_HEIGHT = 0.42  # of the window, for the live panel when a training is joined
 
 
 class MainWindow(QMainWindow):
@@ -269,6 +270,8 @@ class MainWindow(QMainWindow):
         self.centre.target_line.show_target(opened)
         self.totals.show_totals(opened, opened.totals)
         self.live_panel.show_loop(opened.training)
+        if opened.training:
+            self.docks.make_room("view.live", _TRAINING_HEIGHT)
         self.training.target_opened(opened)
         self.live.target_opened(opened)
         self.tree_panel.view.setFocus(Qt.FocusReason.OtherFocusReason)

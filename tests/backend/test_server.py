@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import secrets
+import socket
 import threading
 import time
 
@@ -206,3 +208,15 @@ def test_silent_strangers_do_not_lock_out_for_ever(served, monkeypatch):
     finally:
         for stranger in strangers:
             stranger.close()
+
+
+def test_who_comes_while_the_server_stops_is_closed(tmp_path):
+    """asyncio forgets a connection that is accepted while its listener is closed."""
+    for attempt in range(40):
+        place = str(tmp_path / str(attempt))
+        server = Server(StubSession(), ThreadExecutor(), TOKEN)
+        server.start(place)
+        with socket.socket(socket.AF_UNIX) as late:
+            late.connect(place)
+            server.stop()
+    gc.collect()  # warns of a transport that was not closed

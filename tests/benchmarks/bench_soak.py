@@ -1,7 +1,7 @@
 """Memory of a long training that is watched all the time, on both sides.
 
 A process trains a small model (under 2 ms a step) with every leaf module watched at every step; a
-peer polls its records as the window does, 30 times a second, and keeps as many as that does.
+peer polls its records as the window does, 30 times a second, and keeps them in the same store.
 Printed are the resident memory of both once the ring and the peer's store are full, and at the end;
 it may grow by less than 2 %.  Run it as ``python -m tests.benchmarks.bench_soak [STEPS]``.
 """
@@ -13,9 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from pathlib import Path
 
+from inspector_app.gui.client.records import MOST, RecordsStore
 from inspector_app.protocol import messages as m
 from inspector_app.sessions import running_sessions, token_of
 from tests.backend.wire import Peer
@@ -23,8 +23,6 @@ from tests.backend.wire import Peer
 STEPS = 100_000
 WARM_UP = 0.3  # share of the steps after which all that is bounded should be full
 INTERVAL = 0.033  # seconds between two requests
-MOST = 4096  # records asked for at once
-KEPT = 65_536  # records that the peer keeps
 LIMIT = 1.02
 
 TRAIN = """
@@ -63,22 +61,17 @@ def resident(process: int) -> float:
 
 def watch(peer: Peer, trainer: int, steps: int) -> tuple[list[tuple[float, float]], int, int]:
     """Memory of trainer and peer, warm and at the end; records seen and missed."""
-    answers: deque[m.Records] = deque()
-    kept = since = seen = missed = 0
+    store = RecordsStore()
+    seen = missed = 0
     memory: list[tuple[float, float]] = []
     marks = iter([WARM_UP, 0.5, 0.75])
     mark = next(marks)
     peer.result(m.Attach())
     while True:
-        found: m.Records = peer.result(m.GetRecords(since=since, limit=MOST))
-        missed += max(0, found.first - since)
-        since = found.next
+        found: m.Records = peer.result(m.GetRecords(since=store.next, limit=MOST))
+        missed += max(0, found.first - store.next)
         seen += len(found.sequence)
-        if len(found.sequence):
-            answers.append(found)
-            kept += len(found.sequence)
-        while kept > KEPT:
-            kept -= len(answers.popleft().sequence)
+        store.add(found)
         assert found.training is not None
         done = (found.training.step - 1) / steps
         ended = done >= 1 and not len(found.sequence)

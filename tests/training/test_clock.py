@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.probing.records import RecordRing
@@ -100,6 +103,32 @@ def test_a_forward_that_raises_is_over(probes):
     model(torch.ones(1, 2))
     clock.close()
     assert len(safe) == 2
+
+
+def test_forwards_of_other_threads_end_no_step(probes):
+    model, _ = model_and_optimizer()
+    safe: list[int] = []
+    clock = StepClock(model, None, None, probes, lambda: safe.append(probes.step))
+    model(torch.randn(4, 3))
+    other = threading.Thread(target=lambda: [model(torch.randn(4, 3)) for _ in range(5)])
+    other.start()
+    other.join()
+    assert safe == []
+    model(torch.randn(4, 3))
+    clock.close()
+    assert safe == [1]
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_root_computed_anew_in_the_backward_ends_no_step(probes, reentrant):
+    model, _ = model_and_optimizer()
+    safe: list[int] = []
+    clock = StepClock(model, None, None, probes, lambda: safe.append(probes.step))
+    for _ in range(3):
+        inputs = torch.randn(4, 3, requires_grad=True)
+        checkpoint(model, inputs, use_reentrant=reentrant).sum().backward()
+    clock.close()
+    assert safe == [1, 2]
 
 
 def test_closing_leaves_nothing(probes):

@@ -15,8 +15,11 @@ open_session = {"watch": inspector_app.watch, "inspect": inspector_app.inspect}[
 session = open_session(model, window=False)
 print("ready", flush=True)
 sys.stdin.readline()  # a peer has come, and has had answers
-for lock in ("_lock", "_batch_lock"):  # as if the server's thread held them at that moment
-    getattr(session._session.probes, lock).acquire()
+probes = session._session.probes
+locks = [probes._lock, probes._batch_lock, probes.captures._lock]
+probes.captures.waiting = True
+for lock in locks:  # as if the server's thread held them at that moment
+    lock.acquire()
 child = os.fork()
 if child == 0:
     model(torch.ones(1, 2)).sum().backward()
@@ -31,8 +34,8 @@ if child == 0:
     print("child", len(hooks), mine, flush=True)
     sys.stdin.read()  # outlives the parent, as a worker of a data loader may
     os._exit(0)
-for lock in ("_lock", "_batch_lock"):
-    getattr(session._session.probes, lock).release()
+for lock in locks:
+    lock.release()
 print("parent", child, flush=True)
 sys.stdin.readline()
 os._exit(0)

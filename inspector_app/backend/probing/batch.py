@@ -25,6 +25,7 @@ import torch
 from inspector_app.backend.histograms import (
     as_floats,
     as_real,
+    bounds,
     extremes,
     in_memory_order,
     why_unreadable,
@@ -54,6 +55,24 @@ def sample_places(count: int, sample: int = SAMPLE) -> torch.Tensor:
     jitter = np.random.default_rng(count).random(sample)
     places = np.minimum((edges[:-1] + jitter * np.diff(edges)).astype(np.int64), count - 1)
     return torch.from_numpy(places)
+
+
+def _plain_memory(tensor: torch.Tensor) -> torch.Tensor | None:
+    """The values of an ordinary tensor as one dimension, without a copy; None for all others."""
+    if (
+        type(tensor) not in _PLAIN
+        or tensor.dtype not in _FAST
+        or tensor.layout is not torch.strided
+        or not tensor.is_cpu
+        or tensor.is_neg()
+        or not tensor.numel()
+    ):
+        return None
+    values = tensor.detach()
+    if values.is_contiguous():
+        return values.view(-1)
+    flat = in_memory_order(values)
+    return flat if flat.dim() == 1 else None
 
 
 class Batch:
@@ -104,48 +123,29 @@ class Batch:
 
         Raises ValueError with the reason where its values cannot be read.
         """
-        index = len(self._told)
-        self._take(index, tensor, where, total)
+        # Few calls and short ways: this runs twice a module, and what it needs has left the caches.
+        index, key = len(self._told), where[2]
         if exponent:
             self._exponents[index] = exponent
-        dead = self.units.look(where[2], tensor, self._told[index][-2])
-        if dead is not None:
-            self._dead[index] = dead
-
-    def _take(
-        self,
-        index: int,
-        tensor: torch.Tensor,
-        where: tuple[int, int, int, int, int],
-        total: int | None,
-    ) -> None:
-        if total is None and where[2] in self.exact:
+        flat = None
+        if total is None and key not in self.exact:
+            flat = _plain_memory(tensor)
+        if flat is not None:
+            self._take_fast(index, flat, where)
+        else:
             with torch._C.DisableTorchFunction(), torch.no_grad():
-                self._take_whole(index, tensor, where)
-            return
-        if (
-            total is None
-            and type(tensor) in _PLAIN
-            and tensor.dtype in _FAST
-            and tensor.layout is torch.strided
-        ):
-            values = tensor.detach()
-            count = values.numel()
-            if count and values.is_cpu and not values.is_neg():
-                flat = values.view(-1) if values.is_contiguous() else in_memory_order(values)
-                if flat.dim() == 1:
-                    self._take_fast(index, flat, count, where)
-                    return
-        with torch._C.DisableTorchFunction(), torch.no_grad():
-            self._take_slowly(index, tensor, where)
-        if total is not None:
-            self._told[index] = (*self._told[index][:5], total, *self._told[index][6:])
+                if total is None and key in self.exact:
+                    self._take_whole(index, tensor, where)
+                else:
+                    self._take_slowly(index, tensor, where)
+            if total is not None:
+                self._told[index] = (*self._told[index][:5], total, *self._told[index][6:])
+        if key in self.units.zeros:
+            self._dead[index] = self.units.look(key, tensor, self._told[index][-2])
 
-    def _take_fast(
-        self, index: int, flat: torch.Tensor, count: int, where: tuple[int, ...]
-    ) -> None:
-        low, high = torch.aminmax(flat)
-        minimum, maximum = low.item(), high.item()
+    def _take_fast(self, index: int, flat: torch.Tensor, where: tuple[int, ...]) -> None:
+        count = flat.numel()
+        minimum, maximum = bounds(flat)
         nan = positive = negative = 0
         if not (math.isfinite(minimum) and math.isfinite(maximum)):
             minimum, maximum, nan, positive, negative = extremes(flat)

@@ -13,13 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from inspector_app.backend.histograms import Extremes, as_floats, as_real, extremes
+from inspector_app.backend.histograms import (
+    Extremes,
+    as_floats,
+    as_real,
+    extremes,
+    values_of_codes,
+)
 from inspector_app.backend.probing import bins
 from inspector_app.backend.probing.compiled import loops
 from inspector_app.backend.statistics import CHUNK, chunks
@@ -103,13 +108,6 @@ class _Sums:
         return float(told[0]), float(told[1]), float(told[2])
 
 
-@lru_cache(maxsize=2)
-def _values_of_codes(dtype: torch.dtype) -> Floats:
-    """What each of the 65,536 codes of a 16-bit dtype stands for."""
-    codes = np.arange(1 << 16, dtype=np.uint16).view(np.int16)
-    return torch.from_numpy(codes).view(dtype).double().numpy()
-
-
 def prepare() -> None:
     """Compile the loops, where numba is installed: takes seconds, once a process."""
     for dtype in (torch.float32, torch.bfloat16):
@@ -178,7 +176,7 @@ def _coded(
     """The finite values that occur in a tensor of 16-bit floats, how often each does, extremes."""
     table = count_codes(values.view(torch.int16).numpy().view(np.uint16))
     (used,) = np.nonzero(table)
-    times, held = table[used], _values_of_codes(values.dtype)[used]
+    times, held = table[used], values_of_codes(values.dtype)[used]
     finite = np.isfinite(held)
     odd, often = held[~finite], times[~finite]
     held, times = held[finite], times[finite]

@@ -16,11 +16,11 @@ from inspector_app.backend.probing.alarms import Alarms
 from inspector_app.backend.probing.batch import Batch
 from inspector_app.backend.probing.captures import Captures
 from inspector_app.backend.probing.parameters import ParameterProbe
-from inspector_app.backend.probing.probes import ModuleProbe, short
+from inspector_app.backend.probing.probes import BACKWARD, ModuleProbe, short
 from inspector_app.backend.probing.records import RecordRing
 from inspector_app.backend.probing.units import saturation_limits
 from inspector_app.protocol.errors import RefusedError
-from inspector_app.protocol.messages import Phase, ProbeKind, ProbeState, Records, Series
+from inspector_app.protocol.messages import ProbeKind, ProbeState, Records, Series
 
 _FLUSHED_WITHIN = 0.05  # seconds; a flush costs a fixed amount, however little there is
 _NO_GRADIENT = (
@@ -264,7 +264,7 @@ class ProbeSet:
                 self._store()
             try:
                 where = (*(forward or self.forward), key, call, phase)
-                exponent = self.gradient_exponent if phase & Phase.BACKWARD else 0
+                exponent = self.gradient_exponent if phase & BACKWARD else 0
                 self.batch.take(tensor, where, count, exponent)
             except ValueError as error:
                 return str(error)

@@ -34,6 +34,8 @@ from inspector_app.protocol.messages import Phase, ProbeKind
 if TYPE_CHECKING:
     from inspector_app.backend.probing.probe_set import ProbeSet
 
+# As plain integers: those of an enum cost a microsecond an operation.
+_TRAIN, _RECOMPUTE, BACKWARD = int(Phase.TRAIN), int(Phase.RECOMPUTE), int(Phase.BACKWARD)
 MAX_SERIES = 1024  # differently named tensors in all outputs of one module
 _HIDDEN = "values stand for many and cannot be read one by one"
 _in_backward: Callable[[], int] = torch._C._current_graph_task_id
@@ -98,9 +100,9 @@ class ModuleProbe(ProbeHook):
         call = self._calls
         self._calls += 1
         self.fired += 1
-        phase = Phase.TRAIN if module.__dict__.get("training") is True else Phase(0)
+        phase = _TRAIN if module.__dict__.get("training") is True else 0
         if _in_backward() != -1:
-            phase |= Phase.RECOMPUTE
+            phase |= _RECOMPUTE
         kinds = self.kinds
         if "input" in kinds:
             for leaf, tensor in leaves(inputs):
@@ -160,7 +162,7 @@ class GradientHook(ProbeHook):
         self._key = key
         self._leaf = leaf
         self._call = call
-        self._phase = phase | Phase.BACKWARD
+        self._phase = phase | BACKWARD
         self._step = probe._owner.forward
 
     def __call__(self, gradient: torch.Tensor) -> None:

@@ -85,7 +85,7 @@ class Units:
 
     def __init__(self) -> None:
         self._series: dict[int, _Series] = {}
-        self._zeros: set[int] = set()  # keys of series in whose last samples zeros were seen
+        self.zeros: set[int] = set()  # keys of series in whose last samples zeros were seen
 
     def add(self, key: int, module: nn.Module) -> None:
         """An output of ``module`` will come under this key."""
@@ -100,20 +100,18 @@ class Units:
         if series is None:
             return math.nan
         if zeros:
-            self._zeros.add(key)
+            self.zeros.add(key)
             return math.nan
-        if key in self._zeros:
-            self._zeros.discard(key)
+        if key in self.zeros:
+            self.zeros.discard(key)
             self._series[key] = _Series(series.channels)
         return 0.0
 
-    def look(self, key: int, output: torch.Tensor, minimum: float) -> float | None:
-        """The share of dead units, NaN before enough batches were looked at; None without need.
+    def look(self, key: int, output: torch.Tensor, minimum: float) -> float:
+        """The share of dead units of one of ``zeros``; NaN before enough batches were looked at.
 
         ``minimum`` is that of ``output``, so that one pass is enough where nothing is negative.
         """
-        if key not in self._zeros:
-            return None
         series = self._series[key]
         series.fired += 1
         # Not all series in the same step.

@@ -9,6 +9,7 @@ former forward may still come.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -19,6 +20,8 @@ from torch.utils.hooks import RemovableHandle
 
 from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.probing.probes import ProbeHook
+
+_backward: Callable[[], int] = torch._C._current_graph_task_id  # -1 outside of one
 
 
 class _RootHook(ProbeHook):
@@ -52,6 +55,7 @@ class StepClock:
         self._told = optimizer is not None  # the end of steps is told, not guessed
         self._inside = 0  # outermost forwards under way: 0 or 1, more where it calls itself
         self._forwards = 0  # of this step
+        self._thread: int | None = None  # the loop's, as far as it is known
         self._handles: list[RemovableHandle] = []
         begins, ends = _RootHook(self._forward_begins), _RootHook(self._forward_ends)
         self._handles.append(nn.Module.register_forward_pre_hook(model, begins))
@@ -85,7 +89,7 @@ class StepClock:
     # -- hooks -----------------------------------------------------------------------------------
 
     def _forward_begins(self, module: nn.Module, inputs: Any) -> None:
-        if torch.compiler.is_compiling():
+        if not self._counts():
             return
         self._inside += 1
         if self._inside > 1:
@@ -98,8 +102,20 @@ class StepClock:
         self._probes.gradient_exponent = self._scale()[1]
 
     def _forward_ends(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if not torch.compiler.is_compiling():
+        if self._counts():
             self._inside = max(0, self._inside - 1)
+
+    def _counts(self) -> bool:
+        """Whether a forward of the root, now, is one of the loop.
+
+        Not that of another thread, which may run in the middle of a step, nor one that activation
+        checkpointing computes anew.
+        """
+        if torch.compiler.is_compiling() or _backward() != -1:
+            return False
+        if self._thread is None:
+            self._thread = threading.get_ident()
+        return self._thread == threading.get_ident()
 
     def _update_begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         # A fused optimizer divides by the scale itself, in the step.
@@ -111,6 +127,7 @@ class StepClock:
         self._end_step()
 
     def _end_step(self) -> None:
+        self._thread = threading.get_ident()
         self._forwards = 0
         self._probes.end_step()
         self._safe_point()

@@ -10,6 +10,8 @@ import os
 import weakref
 from typing import Protocol
 
+from inspector_app.backend.probing.probe_set import ProbeSet
+
 
 class LetsGo(Protocol):
     """A session that a fork copies."""
@@ -24,6 +26,13 @@ _sessions: weakref.WeakSet[LetsGo] = weakref.WeakSet()
 def remember(session: LetsGo) -> None:
     """Let a session be given up in every child of this process."""
     _sessions.add(session)
+
+
+def unhook(probes: ProbeSet) -> None:
+    """Remove every hook in the child; takes no lock, since the parent may have held it."""
+    probes.captures.waiting = False  # nobody waits here
+    for row in probes.rows:
+        probes.unwatch(row)
 
 
 def _forked() -> None:

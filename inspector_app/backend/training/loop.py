@@ -18,7 +18,7 @@ from inspector_app.backend.jobs import SafePointExecutor
 from inspector_app.backend.session import Session
 from inspector_app.backend.training.budget import Budget
 from inspector_app.backend.training.clock import StepClock
-from inspector_app.backend.training.forking import remember
+from inspector_app.backend.training.forking import remember, unhook
 from inspector_app.backend.training.gate import Gate
 from inspector_app.backend.training.publishing import (
     PublishedSession,
@@ -121,8 +121,7 @@ class TrainingSession:
         """In the child of a fork: neither watch nor listen there."""
         self._closed = True
         self._clock.close()
-        for row in self._session.probes.rows:
-            self._session.probes.unwatch(row)
+        unhook(self._session.probes)
         self._published.let_go_in_child()
 
     def _at_safe_point(self) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from inspector_app.backend.jobs import ThreadExecutor
 from inspector_app.backend.session import Session
-from inspector_app.backend.training.forking import remember
+from inspector_app.backend.training.forking import remember, unhook
 from inspector_app.backend.training.publishing import (
     PublishedSession,
     rank_of_process,
@@ -61,8 +61,7 @@ class StoppedSession:
     def let_go_in_child(self) -> None:
         """In the child of a fork: neither watch nor listen there."""
         self._closed = True
-        for row in self._session.probes.rows:
-            self._session.probes.unwatch(row)
+        unhook(self._session.probes)
         self._published.let_go_in_child()
 
     def close(self) -> None:

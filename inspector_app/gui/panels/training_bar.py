@@ -65,7 +65,8 @@ class TrainingBar(QWidget):
             self.budget.setCurrentIndex(place)
         text, tone = state_text(state)
         self.line.say(text, tone)
-        self.line.setToolTip(f"{text}\nEdits are carried out {state.safe_point}.")
+        whole = f"{text}\n{state.thinned}" if state.thinned else text
+        self.line.setToolTip(f"{whole}\nEdits are carried out {state.safe_point}.")
 
     def show_ranks(self, ranks: Sequence[int], current: int) -> None:
         """Which processes can be looked at; nothing is shown of a single one."""
@@ -103,8 +104,14 @@ def state_text(state: TrainingState) -> tuple[str, str]:
     else:
         parts.append(_NO_TIME_YET)
     if state.thinned:
-        parts.append(state.thinned.rstrip("."))
+        parts.append(_short(state.thinned))
     return "  ·  ".join(parts), "muted"
+
+
+def _short(sentence: str) -> str:
+    """What stands before the first comma, as a part of a line."""
+    words = sentence.rstrip(".").partition(",")[0]
+    return words[:1].lower() + words[1:]
 
 
 def time_text(seconds: float) -> str:

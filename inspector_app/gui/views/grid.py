@@ -13,7 +13,6 @@ from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import BINS, Records
 from inspector_app.protocol.ranges import linear_range
 from widgets import plotting
-from widgets.numbers import short_count
 
 if TYPE_CHECKING:
     from widgets.histogram_grid import HistogramGrid
@@ -78,7 +77,7 @@ class GridView(View):
             int(records.nan[index]),
             int(records.positive_infinity[index] + records.negative_infinity[index]),
             int(records.step[index]),
-            f"{short_count(sampled)} of {short_count(count)} sampled" if sampled < count else "",
+            share_text(sampled, count),
         )
 
     def _show_cells(self) -> None:
@@ -103,3 +102,11 @@ class GridView(View):
 
     def _set_logarithmic(self, on: bool) -> None:
         self.grid.set_logarithmic(on)
+
+
+def share_text(sampled: int, count: int) -> str:
+    """How much of a tensor a record is made of: "25% sampled"; "" for all of it."""
+    if sampled >= count:
+        return ""
+    share = 100 * sampled / count
+    return f"{share:.0f}% sampled" if share >= 1 else "below 1% sampled"

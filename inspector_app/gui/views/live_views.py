@@ -6,7 +6,9 @@ from typing import Literal
 
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
+    QGridLayout,
     QHBoxLayout,
     QMenu,
     QSlider,
@@ -38,7 +40,8 @@ _SAVED: dict[SaveKind, str] = {
     "csv": "Records as CSV…",
     "events": "Records for TensorBoard…",
 }
-_HELD = "Hold the picture; the slider goes back in what is mirrored"
+_HELD = "Hold the picture while records go on arriving"
+_BACK = "Step that is drawn: drag to look back in what is mirrored"
 
 
 class LiveViews(QWidget):
@@ -81,19 +84,25 @@ class LiveViews(QWidget):
             view.row_clicked.connect(self._clicked)
             view.step_clicked.connect(self.go_to)
         self._build_time()
-        top = QHBoxLayout()
-        top.setContentsMargins(GRID, 0, GRID, 0)
-        top.setSpacing(2 * GRID)
-        top.addWidget(self.tabs)
-        top.addWidget(self._options, 1, Qt.AlignmentFlag.AlignLeft)
-        top.addWidget(self.step_line)
-        top.addWidget(self.slider)
-        top.addWidget(self.hold)
-        top.addWidget(self._save_button())
+        self._controls = QWidget()
+        controls = QHBoxLayout(self._controls)
+        controls.setContentsMargins(0, 0, 0, 0)
+        controls.setSpacing(GRID)
+        controls.addWidget(self._options, 1)
+        for widget in (self.step_line, self.slider, self.hold, self._save_button()):
+            controls.addWidget(widget)
+        self._top = QGridLayout()
+        self._top.setContentsMargins(GRID, 0, GRID, GRID // 2)
+        self._top.setHorizontalSpacing(2 * GRID)
+        self._top.setVerticalSpacing(GRID // 2)
+        self._top.setColumnStretch(1, 1)
+        self._top.addWidget(self.tabs, 0, 0, Qt.AlignmentFlag.AlignLeft)
+        self._top.addWidget(self._controls, 1, 0, 1, 2)
+        self._in_one_line = False
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(top)
+        column.addLayout(self._top)
         column.addWidget(self._pages, 1)
         self.tabs.currentChanged.connect(self._tab_changed)
 
@@ -101,6 +110,7 @@ class LiveViews(QWidget):
         self.hold = QToolButton()
         self.hold.setObjectName("liveHold")
         self.hold.setCheckable(True)
+        self.hold.setProperty("framed", True)
         self.hold.setText("Hold")
         self.hold.setIcon(icon("pause"))
         self.hold.setIconSize(QSize(2 * GRID, 2 * GRID))
@@ -110,17 +120,20 @@ class LiveViews(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setObjectName("liveStep")
         self.slider.setAccessibleName("Step that is looked at")
+        self.slider.setToolTip(_BACK)
         self.slider.setFixedWidth(16 * GRID)
-        self.slider.hide()
+        self.slider.setEnabled(False)
         self.slider.valueChanged.connect(self._slid)
         self.step_line = ToneLabel(tone="muted")
         self.step_line.setObjectName("liveStepLine")
-        self.step_line.setMinimumWidth(10 * GRID)
+        metrics = self.step_line.fontMetrics()  # it changes all the time, and nothing may move
+        self.step_line.setFixedWidth(metrics.horizontalAdvance("held at 9,999,999"))
         self.step_line.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
     def _save_button(self) -> QToolButton:
         button = QToolButton()
         button.setObjectName("liveSave")
+        button.setProperty("framed", True)
         button.setText("Save")
         button.setIcon(icon("save"))
         button.setIconSize(QSize(2 * GRID, 2 * GRID))
@@ -216,6 +229,19 @@ class LiveViews(QWidget):
         if row >= 0:
             self.row_clicked.emit(row)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Options and time beside the tabs where there is room for the widest, else below them."""
+        super().resizeEvent(event)
+        needed = self.tabs.sizeHint().width() + self._controls.sizeHint().width() + 4 * GRID
+        in_one_line = self.width() >= needed
+        if in_one_line != self._in_one_line:
+            self._in_one_line = in_one_line
+            self._top.removeWidget(self._controls)
+            if in_one_line:
+                self._top.addWidget(self._controls, 0, 1)
+            else:
+                self._top.addWidget(self._controls, 1, 0, 1, 2)
+
     # -- time ----------------------------------------------------------------------------------
 
     def go_to(self, step: int) -> None:
@@ -231,22 +257,25 @@ class LiveViews(QWidget):
         return int(answers[0].step[0]), int(np.max(answers[-1].step))
 
     def _hold_toggled(self, held: bool) -> None:
-        self.slider.setVisible(held)
         if held:
-            self._set_range()
+            self._follow_newest()
+            self._slid(self.slider.value())
         else:
             for view in self.views:
                 view.step = None
             self._draw()
 
-    def _set_range(self) -> None:
+    def _follow_newest(self) -> None:
         first, last = self._span()
         with QSignalBlocker(self.slider):
+            self.slider.setEnabled(last > first)
             self.slider.setRange(first, last)
             self.slider.setValue(last)
-        self._slid(last)
 
     def _slid(self, step: int) -> None:
+        if not self.hold.isChecked():  # a person moved it
+            with QSignalBlocker(self.hold):
+                self.hold.setChecked(True)
         for view in self.views:
             view.step = step
         self._draw()
@@ -255,6 +284,7 @@ class LiveViews(QWidget):
         if self.hold.isChecked():
             text = f"held at {count_text(self.slider.value())}"
         else:
+            self._follow_newest()
             last = self._span()[1]
             text = f"step {count_text(last)}" if last else ""
         self.step_line.say(text, "warning" if self.hold.isChecked() else "muted")

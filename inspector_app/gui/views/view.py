@@ -34,6 +34,7 @@ class View(QWidget):
         row = QHBoxLayout(self.options)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(GRID)
+        row.addStretch(1)
 
     def set_series(self, series: list[NamedSeries]) -> None:
         """Which series there are now, in the model's order."""
@@ -67,11 +68,12 @@ class View(QWidget):
         button.setText(text)
         button.setToolTip(help_text)
         button.setCheckable(True)
+        button.setProperty("framed", True)
         button.toggled.connect(lambda on: changed(on))
         self._add(button)
         return button
 
     def _add(self, widget: QWidget) -> None:
         layout = self.options.layout()
-        assert layout is not None
-        layout.addWidget(widget)
+        assert isinstance(layout, QHBoxLayout)
+        layout.insertWidget(layout.count() - 1, widget)
