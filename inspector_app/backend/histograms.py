@@ -17,7 +17,7 @@ from inspector_app.protocol.messages import BINS, Floats
 from inspector_app.protocol.ranges import bin_range
 from inspector_app.protocol.table import Int64
 
-_PART = 1 << 16  # elements whose second reading finds them in the cache
+_PART = 1 << 17  # elements whose second reading finds them in the cache
 _EXTREME = 400  # binary exponents beyond which squares could overflow or vanish
 
 

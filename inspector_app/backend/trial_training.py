@@ -92,12 +92,14 @@ def train(
     loss: Loss,
     *,
     repeat: int,
+    before: int = 0,
     pause: float = 0.0,
     probes: ProbeSet,
     job: Job = NO_JOB,
 ) -> Trained:
-    """Make ``repeat`` steps with the model of ``loan``; 0: until cancelled.
+    """Make ``repeat`` steps with the model of ``loan``, of which there were ``before``.
 
+    0: until cancelled.
     Cancelled, or where a loss is not finite, it ends with what was done so far.  Raises ModelError
     where the model, its loss or the backward raises.
     """
@@ -109,13 +111,13 @@ def train(
         while not note:
             job.check()
             start = time.perf_counter()
-            value = _step(loan.model, inputs, steps, optimizer, loss, probes)
+            value = _step(loan.model, inputs, before + steps, optimizer, loss, probes)
             seconds += time.perf_counter() - start
             steps += 1
             losses = [*losses[:1], value]
             if not math.isfinite(value):
                 note = (
-                    f"The loss became {value} in step {steps:,}, which made no update: training "
+                    f"The loss became {value} in step {before + steps:,}, which made no update: training "
                     "stopped there."
                 )
             job.progress(steps, repeat, f"Training: loss {value:.4g}")

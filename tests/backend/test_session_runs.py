@@ -271,6 +271,27 @@ def test_frozen_stays_frozen_and_a_freeze_between_steps_counts(session):
     assert len(set(values[1][1:])) == 1
 
 
+def test_one_step_after_the_other_goes_on_with_the_same_copy(session):
+    session.open("sample:resnet")
+    settings = m.TrainSteps(optimizer="Adam")
+    session.run(repeat=STEPS, mode="train", seed=3, training=settings)
+    whole = recorded(session)
+
+    def one() -> float:
+        return session.run(mode="train", seed=3, training=settings, resume=True).last_loss
+
+    session.run(mode="train", seed=3, training=settings)
+    session.freeze(m.Selection(patterns=["nothing"]))
+    session.run()  # a forward between does no harm
+    assert [one() for _ in range(STEPS - 1)] == whole[1:]
+    session.initialize(m.Selection(patterns=["stem"]), m.Scheme(name="zeros_"))
+    assert one() != whole[0]  # another model: it begins anew
+    session.undo()
+    assert [one(), one()] == whole[:2]
+    session.close()
+    assert session._trial is None
+
+
 # -- on the model itself -------------------------------------------------------------------------
 
 

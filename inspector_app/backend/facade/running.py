@@ -5,8 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
+import msgspec
 import numpy as np
+import torch
+from torch import nn
 
 from inspector_app.backend.facade.core import Core
 from inspector_app.backend.inputs import (
@@ -18,7 +23,7 @@ from inspector_app.backend.inputs import (
     make_inputs,
 )
 from inspector_app.backend.jobs import NO_JOB, Job
-from inspector_app.backend.losses import make_loss, own_loss
+from inspector_app.backend.losses import Loss, make_loss, own_loss
 from inspector_app.backend.modules import tensors_of
 from inspector_app.backend.opening import OpenModel
 from inspector_app.backend.reading_inputs import Batches, describe_data_file, given_tensors
@@ -41,8 +46,25 @@ _TRAINS = "The model itself is being trained: stop that run first."
 _EDITS = ("freeze", "initialize", "load", "undo")
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """A copy in training, between two runs."""
+
+    way: tuple[Any, ...]  # how it was run: a run in another way begins anew
+    loan: CopyLoan
+    optimizer: torch.optim.Optimizer
+    steps: int = 0
+
+
 class Running(Core):
     """Requests that run the model."""
+
+    _trial: _Trial | None = None
+
+    def close(self) -> None:
+        """Let go of the target, and of what was tried with it."""
+        self._trial = None
+        super().close()
 
     def describe_inputs(self, job: Job = NO_JOB) -> m.InputForm:
         """How inputs for a run can be had, and what it can train with."""
@@ -68,11 +90,13 @@ class Running(Core):
         batch: int = 0,
         pictures: Mapping[str, m.Pictures] | None = None,
         training: m.TrainSteps | None = None,
+        resume: bool = False,
         job: Job = NO_JOB,
     ) -> m.Ran:
         """Run forwards or train; ``repeat`` 0 runs until the job is cancelled.
 
-        That is no error then, and never one where it trains: the steps done are kept.
+        That is no error then, and never one where it trains: the steps done are kept.  A copy that
+        was trained is held for a run that goes on with it.
         """
         opened = self._model_for("run")
         if reason := why_not_runnable(opened.model):
@@ -82,36 +106,90 @@ class Running(Core):
         if training is None:
             return self._run_forwards(opened, supply, repeat, mode, seed, pause, job)
         loss = make_loss(training.loss, opened.namespace, seed)
-        before = self._tree.table
-        trial = TrialCopy(opened.model, self._tree.objects) if training.on_copy else None
-        model = opened.model if trial is None else trial.model
+        if not training.on_copy:
+            return self._train_itself(
+                opened, inputs, supply, loss, repeat, mode, seed, pause, training, job
+            )
+        way = (training, mode, seed, self._values_written())
+        trial, self._trial = self._trial, None  # kept again where this comes to its end
+        if trial is None or not resume or trial.way != way:
+            copied = TrialCopy(opened.model, self._tree.objects)
+            optimizer = self._prepared(copied.model, inputs, seed, training)
+            trial = _Trial(way, CopyLoan(copied, mode, seed, self._probes), optimizer)
+        trained = train(
+            trial.loan,
+            supply,
+            trial.optimizer,
+            loss,
+            repeat=repeat,
+            before=trial.steps,
+            pause=pause,
+            probes=self._probes,
+            job=job,
+        )
+        if not trained.note:
+            self._trial = replace(trial, steps=trial.steps + trained.steps)
+        return self._ran(trained, change_of_rows(self._tree.table, np.empty(0, np.int32)))
+
+    def _values_written(self) -> list[m.JournalEntry]:
+        """The edits that stand and changed values: a copy made before them is another model."""
+        kinds = ("initialize", "load", "train")
+        return [
+            msgspec.structs.replace(entry, undoable=True)
+            for _, entry in self._journal.standing
+            if entry.kind in kinds
+        ]
+
+    @staticmethod
+    def _prepared(
+        model: nn.Module, inputs: Inputs, seed: int, training: m.TrainSteps
+    ) -> torch.optim.Optimizer:
+        """The optimizer, once lazy tensors have their shapes."""
         if any(is_lazy(tensor) for _, tensor in tensors_of(model)):
-            with private_random(seed):
-                forward_once(model, inputs, seed)
-        optimizer = make_optimizer(model, training)
-        arguments = (supply, optimizer, loss)
+            forward_once(model, inputs, seed)
+        return make_optimizer(model, training)
 
-        def carried_out(loan: Loan) -> Trained:
-            return train(loan, *arguments, repeat=repeat, pause=pause, probes=self._probes, job=job)
-
-        if trial is not None:
-            trained = carried_out(CopyLoan(trial, mode, seed, self._probes))
-            return self._ran(trained, change_of_rows(before, np.empty(0, np.int32)))
+    def _train_itself(
+        self,
+        opened: OpenModel,
+        inputs: Inputs,
+        supply: Supply,
+        loss: Loss,
+        repeat: int,
+        mode: m.RunMode,
+        seed: int,
+        pause: float,
+        training: m.TrainSteps,
+        job: Job,
+    ) -> m.Ran:
+        """Training that is an edit: wholly taken back where anything in it fails."""
+        before = self._tree.table
+        optimizer = self._prepared(opened.model, inputs, seed, training)
         self._rebuilt()
-        kept = BeforeTraining(model, self._snapshots)
+        kept = BeforeTraining(opened.model, self._snapshots)
         try:
             with self._refused_meanwhile():
-                trained = carried_out(Loan(model, mode, seed, buffers=False))
+                trained = train(
+                    Loan(opened.model, mode, seed, buffers=False),
+                    supply,
+                    optimizer,
+                    loss,
+                    repeat=repeat,
+                    pause=pause,
+                    probes=self._probes,
+                    job=job,
+                )
         except BaseException:
             kept.take_back()
             self._rebuilt()
             raise
+        edit = kept.edit(self._tree)
         steps = f"{trained.steps:,} {'step' if trained.steps == 1 else 'steps'}"
         entry = m.JournalEntry(
             number=self._journal.next_number,
             kind="train",
             title=f"Train {steps} with {training.optimizer}",
-            touched=(edit := kept.edit(self._tree)).touched,
+            touched=edit.touched,
             patterns=[],
             seed=seed,
         )

@@ -334,7 +334,7 @@ class ClientSession(QObject):
             self._revision = answer.revision
         elif isinstance(result, Edited | Ran):
             self._revision = max(self._revision, answer.revision)
-            if isinstance(result, Edited):
+            if result.history is not None:
                 self._journal = result.history
             self.changed.emit(result)
         self._finish(answer.id, result)

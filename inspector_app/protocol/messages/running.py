@@ -115,3 +115,4 @@ class Run(Request, frozen=True, kw_only=True):
     batch: int = 0  # examples a forward takes of files and pictures, in order; 0: all of them
     pictures: dict[str, Pictures] = {}  # by the field's name
     training: TrainSteps | None = None
+    resume: bool = False  # go on with the copy of the run before, if it was run in the same way
