@@ -82,6 +82,11 @@ def _elided(words: str, width: int) -> str:
     return _metrics(False).elidedText(words, Qt.TextElideMode.ElideRight, width)
 
 
+@lru_cache(maxsize=4096)
+def _title(path: str, width: int) -> str:
+    return fitted(path, width, _metrics(True))
+
+
 class CellPainter:
     """Paints cells on a widget; use it as a context manager around one paint event.
 
@@ -164,7 +169,7 @@ class CellPainter:
     def _paint_title(self, cell: PlacedCell) -> None:
         state, rect = cell.state, cell.rect
         self._painter.setPen(self._theme.muted if state.removed else self._theme.text)
-        title = fitted(state.title, self._look.width - 2 * _PAD, _metrics(True))
+        title = _title(state.title, self._look.width - 2 * _PAD)
         self._painter.drawText(rect.left() + _PAD, rect.top() + _TITLE - GRID, title)
 
     def _paint_axis(self, cell: PlacedCell, record: Record) -> None:

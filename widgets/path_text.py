@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontMetrics
 
@@ -22,7 +20,6 @@ def abbreviated(path: str) -> list[str]:
     return found
 
 
-@lru_cache(maxsize=4096)
 def fitted(path: str, width: int, metrics: QFontMetrics) -> str:
     """The longest form of a path that fits ``width`` pixels; the shortest loses its middle."""
     forms = abbreviated(path)

@@ -179,7 +179,7 @@ class PlotCanvas(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """The axes and a little between them."""
-        return QSize(24 * GRID, 16 * GRID)
+        return QSize(24 * GRID, 12 * GRID)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint all of it."""

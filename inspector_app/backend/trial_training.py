@@ -117,8 +117,8 @@ def train(
             losses = [*losses[:1], value]
             if not math.isfinite(value):
                 note = (
-                    f"The loss became {value} in step {before + steps:,}, which made no update: training "
-                    "stopped there."
+                    f"The loss became {value} in step {before + steps:,}, which made no update: "
+                    "training stopped there."
                 )
             job.progress(steps, repeat, f"Training: loss {value:.4g}")
             if steps == repeat:

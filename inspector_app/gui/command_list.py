@@ -74,12 +74,23 @@ COMMANDS = (
         "Watch all modules below the selection that have none below them.",
     ),
     Command("model.unwatch", "&Unwatch", "", "U", "Stop watching the selected modules."),
-    Command("model.unwatch_all", "Unwatch &all", "close", "Shift+U", "Stop watching everything."),
-    Command("model.run_once", "&Run once", "run", "F5", "Run one forward with the example inputs."),
     Command(
-        "model.run_repeatedly", "Run re&peatedly", "run-repeat", "F6", "Run forwards until stopped."
+        "model.unwatch_all",
+        "Unwatch &all",
+        "close",
+        "Shift+U",
+        "Stop watching everything.",
+        short="Unwatch",
     ),
-    Command("model.stop", "&Stop", "stop", "Shift+F5", "Stop after the forward under way."),
+    Command("model.run_once", "&Run once", "run", "F5", "Run one forward, or one train step."),
+    Command(
+        "model.run_repeatedly",
+        "Run re&peatedly",
+        "run-repeat",
+        "F6",
+        "Run forwards, or train, until stopped.",
+    ),
+    Command("model.stop", "&Stop", "stop", "Shift+F5", "Stop after the step under way."),
     Command(
         "training.pause",
         "&Pause training",
@@ -99,10 +110,10 @@ COMMANDS = (
     ),
     Command(
         "model.inputs",
-        "E&xample inputs…",
+        "Run settin&gs…",
         "settings",
         "Ctrl+I",
-        "Choose the inputs that the model runs with.",
+        "Choose the data, and whether the model runs forwards or is trained.",
     ),
     Command(
         "model.restart",

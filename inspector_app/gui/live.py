@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
@@ -12,22 +14,22 @@ from PySide6.QtWidgets import QWidget
 from inspector_app.gui.client.records import RecordsFeed
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.panels.alarm_rules_dialog import AlarmRulesDialog
-from inspector_app.gui.panels.inputs_dialog import InputsDialog
 from inspector_app.gui.panels.live_panel import LivePanel
+from inspector_app.gui.panels.plan_preview import plural
+from inspector_app.gui.panels.run_dialog import RunDialog, RunSettings
 from inspector_app.gui.views.names import named_series
-from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
+from inspector_app.protocol.errors import Cancelled, ConnectionLost, CopyError, InspectorError
 from inspector_app.protocol.messages import (
     AlarmRules,
     DescribeInputs,
-    InputField,
     InputForm,
     Opened,
     ProbeKind,
     Ran,
     Records,
-    Run,
     Series,
     SetAlarmRules,
+    TrainSteps,
     Unwatch,
     Watch,
     Watching,
@@ -51,13 +53,15 @@ _NUMBERS = frozenset({"NoneType", "bool", "int", "float", "complex"})  # rows of
 
 
 class Live(QObject):
-    """Owns the form of inputs, the set of watched rows and the running job; fills a LivePanel.
+    """Owns how the model runs, the set of watched rows and the running job; fills a LivePanel.
 
-    ``changed`` is emitted when any of these changed; ``told(text, tone, detail)`` tells a person.
+    ``changed`` is emitted when any of these changed; ``told(text, tone, detail)`` tells a person;
+    ``no_copy(text, detail)`` that only the model itself could be trained.
     """
 
     changed = Signal()
     told = Signal(str, str, str)
+    no_copy = Signal(str, str)
 
     def __init__(
         self,
@@ -77,8 +81,10 @@ class Live(QObject):
         self._feed.failed.connect(lambda error: self.told.emit(error.sentence, "warning", ""))
         self.loop_told = self._feed.loop_told
         self._form: InputForm | None = None
-        self._fields: list[InputField] | None = None
+        self._settings = RunSettings()
         self._run: int | None = None
+        self._repeat = 1  # of the newest run
+        self._resumes = False  # whether the next run goes on with a copy in training
         self._paused_by: set[tuple[int, str]] = set()
         self._disabled = ""
         self._kinds = _RUN
@@ -99,7 +105,7 @@ class Live(QObject):
 
     def target_opened(self, opened: Opened) -> None:
         """Forget what belonged to the target before; watch again what a lost worker watched."""
-        self._form, self._fields, self._run = None, None, None
+        self._form, self._settings, self._run = None, RunSettings(), None
         self._disabled = opened.disabled.get("watch", "")
         if not opened.live:
             self._disabled = self._disabled or opened.disabled.get("run", "")
@@ -169,16 +175,16 @@ class Live(QObject):
     # -- running -------------------------------------------------------------------------------
 
     def ask_inputs(self) -> None:
-        """Open the dialog for example inputs."""
+        """Open the dialog for how the model runs."""
         self._with_form(self._open_form)
 
     def run(self, repeat: int) -> None:
-        """Run ``repeat`` forwards; 0 until stopped."""
+        """Run ``repeat`` forwards or steps of training; 0 until stopped."""
         if not self.running:
             self._with_form(lambda form: self._start(form, repeat))
 
     def stop(self) -> None:
-        """Stop the run after the forward under way."""
+        """Stop the run after the step under way."""
         if self._run is not None:
             self._session.cancel(self._run)
 
@@ -189,46 +195,78 @@ class Live(QObject):
 
         def arrived(form: InputForm) -> None:
             self._form = form
-            self._fields = None if form.provided else list(form.fields)
+            self._settings = RunSettings(
+                fields=None if form.provided else list(form.fields),
+                training=TrainSteps(loss="own" if form.own_loss else "cross_entropy"),
+            )
             then(form)
 
         self._session.request(DescribeInputs(), arrived)
 
     def _open_form(self, form: InputForm) -> None:
-        dialog = InputsDialog(form, self._fields, self._window)
-
-        def accepted() -> None:
-            self._fields = dialog.fields
-
-        dialog.accepted.connect(accepted)
+        shown = replace(self._settings, mode=self._panel.mode)
+        dialog = RunDialog(self._session, form, shown, self._window)
+        dialog.accepted.connect(lambda: self._run_as_asked(dialog.settings))
+        dialog.run_asked.connect(self.run)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def _run_as_asked(self, settings: RunSettings) -> None:
+        self._settings = settings
+        self._resumes = False
+        self._panel.mode = settings.mode
+        if settings.trains and self._kinds is not _TRAINED:
+            self._kinds = _TRAINED
+            if self.watched:
+                self._session.request(
+                    Watch(rows=sorted(self.watched), kinds=self._kinds), self._watching
+                )
+
+    def train_itself(self) -> None:
+        """Make the steps that were asked for last on the model itself."""
+        on_itself = msgspec.structs.replace(self._settings.training, on_copy=False)
+        self._settings = replace(self._settings, training=on_itself)
+        self.run(self._repeat)
 
     def _start(self, form: InputForm, repeat: int) -> None:
         if self.running:
             return
-        if self._fields is None and not form.provided:
+        settings = replace(self._settings, mode=self._panel.mode)
+        if settings.fields is None and not form.provided:
             self.told.emit(form.reason or "There are no example inputs to run with.", "warning", "")
             return
-        request = Run(
-            fields=self._fields,
-            repeat=repeat,
-            mode=self._panel.mode,
-            pause=0.0 if repeat else _PAUSE,
+        self._repeat = repeat
+        endless = 0.0 if repeat or settings.trains else _PAUSE
+        request = settings.request(repeat, endless, self._resumes)
+        label = "Training" if settings.trains else "Running"
+        self._run = self._session.request(
+            request, self._ran, self._run_failed, label if repeat else f"{label} until stopped"
         )
-        label = "Running" if repeat else "Running until stopped"
-        self._run = self._session.request(request, self._ran, self._run_failed, label)
+        self._resumes = True
         self.changed.emit()
 
     def _ran(self, ran: Ran) -> None:
         self._ended()
-        forwards = f"{count_text(ran.forwards)} forward{'' if ran.forwards == 1 else 's'}"
-        self._panel.say(f"{forwards} in {ran.seconds:.2f} s")
+        text = f"{plural(ran.forwards, self._step_word)} in {ran.seconds:.2f} s"
+        if ran.first_loss is not None and ran.last_loss is not None:
+            text += f", loss {ran.first_loss:.4g}"
+            text += f" to {ran.last_loss:.4g}" if ran.forwards > 1 else ""
+        self._panel.say(text)
+        if ran.note:
+            self.told.emit(ran.note, "warning", "")
+
+    @property
+    def _step_word(self) -> str:
+        return "train step" if self._settings.trains else "forward"
 
     def _run_failed(self, error: InspectorError) -> None:
         self._ended()
-        if not isinstance(error, (Cancelled, ConnectionLost)):
-            self._panel.say(error.sentence, "danger", error.detail)
+        if isinstance(error, (Cancelled, ConnectionLost)):
+            return
+        self._panel.say(error.sentence, "danger", error.detail)
+        if isinstance(error, CopyError):
+            self.no_copy.emit(error.sentence, error.detail)
+        else:
             self.told.emit(error.sentence, "danger", error.detail)
 
     def _ended(self) -> None:
@@ -296,7 +334,7 @@ class Live(QObject):
         if len(records.step):
             self.forwards = int(records.step.max())
             if self.running:
-                self._panel.say(f"forward {count_text(self.forwards)}")
+                self._panel.say(f"{self._step_word} {count_text(self.forwards)}")
         for failure in records.failures:
             self.told.emit(failure, "warning", "")
 

@@ -246,6 +246,11 @@ class MainWindow(QMainWindow):
         self.live_panel.row_clicked.connect(view.select_row)
         self.live.changed.connect(self._watched_changed)
         self.live.loop_told.connect(self.training.show)
+        self.live.no_copy.connect(
+            lambda text, detail: self.notices.show_notice(
+                text, "warning", [("Train the model itself", self.live.train_itself)], detail
+            )
+        )
         self.training.changed.connect(self._update_commands)
 
     # -- the target ----------------------------------------------------------------------------
@@ -282,10 +287,10 @@ class MainWindow(QMainWindow):
             self._show_welcome()
 
     def _changed(self, result: Edited | Ran) -> None:
-        """Rows of the model changed: an edit, its undoing, or forwards that left something."""
+        """Rows of the model changed: an edit, its undoing, or runs that left something."""
         self.tree_model.apply_change(result.change)
         self._show_totals(result.totals)
-        if isinstance(result, Edited):
+        if result.history is not None:
             self.history_model.set_history(result.history)
         if isinstance(result, Edited) or not result.change.empty:
             self.detail_panel.refresh()

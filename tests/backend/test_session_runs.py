@@ -281,7 +281,8 @@ def test_one_step_after_the_other_goes_on_with_the_same_copy(session):
         return session.run(mode="train", seed=3, training=settings, resume=True).last_loss
 
     session.run(mode="train", seed=3, training=settings)
-    session.freeze(m.Selection(patterns=["nothing"]))
+    for frozen in (True, False):
+        session.freeze(m.Selection(patterns=["stem"]), frozen)
     session.run()  # a forward between does no harm
     assert [one() for _ in range(STEPS - 1)] == whole[1:]
     session.initialize(m.Selection(patterns=["stem"]), m.Scheme(name="zeros_"))

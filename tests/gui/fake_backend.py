@@ -16,6 +16,8 @@ from inspector_app.protocol.messages import (
     ApplyRequiresGrad,
     Attach,
     BeforeAfter,
+    DataFile,
+    DescribeDataFile,
     DescribeInputs,
     DescribeRow,
     Detail,
@@ -25,6 +27,7 @@ from inspector_app.protocol.messages import (
     Exported,
     ExportPlan,
     Fact,
+    FileTensor,
     Freeze,
     GetRecords,
     GetScript,
@@ -93,6 +96,7 @@ class FakeBackend:
         self.journal: list[JournalEntry] = []
         self.revision = 0
         self.series: list[Series] = []
+        self.data_files: dict[str, list[FileTensor]] = {}  # by path
         self.steps = 0  # forwards that ran
         self.loop: TrainingState | None = None  # of the training that was joined
         self.watched: list[int] = []  # rows that a training watches already
@@ -456,7 +460,17 @@ class FakeBackend:
         return Watching(rows=[series.row for series in self.series], series=list(self.series))
 
     def describe_inputs(self, request: DescribeInputs) -> InputForm:
-        return InputForm(provided=True, fields=[InputField(name="x", shape=(2, 8))])
+        return InputForm(
+            provided=True,
+            fields=[InputField(name="x", shape=(2, 8))],
+            own_loss=True,
+            optimizers=["SGD", "Adam"],
+        )
+
+    def describe_data_file(self, request: DescribeDataFile) -> DataFile:
+        if request.path not in self.data_files:
+            raise RequestError(f"{request.path} cannot be read.")
+        return DataFile(path=request.path, tensors=self.data_files[request.path])
 
     def run(self, request: Run) -> Ran:
         self.steps += request.repeat
@@ -465,6 +479,8 @@ class FakeBackend:
             seconds=0.01,
             change=changes.change_of_rows(self.table, np.empty(0, np.int32)),
             totals=totals_of(self.table),
+            first_loss=2.0 if request.training else None,
+            last_loss=1.5 if request.training else None,
         )
 
     def get_records(self, request: GetRecords) -> Records:

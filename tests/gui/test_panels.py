@@ -8,12 +8,9 @@ import pytest
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.live import leaf_modules, modules_of
 from inspector_app.gui.panels.detail_panel import DetailPanel
-from inspector_app.gui.panels.inputs_dialog import InputsDialog, parse_shape
 from inspector_app.protocol.errors import RefusedError, RequestError
 from inspector_app.protocol.messages import (
     DescribeRow,
-    InputField,
-    InputForm,
     Measure,
 )
 
@@ -78,48 +75,3 @@ def test_a_measure_that_fails_says_why(qtbot, session, detail):
     detail.show_values()
     detail.show_row(5)
     qtbot.waitUntil(lambda: "meta" in detail.values.empty.sentence)
-
-
-# -- inputs ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "shape"),
-    [("", ()), ("3", (3,)), ("1, 3,32 32", (1, 3, 32, 32)), ("1x3", (1, 3)), ("(2, 4)", (2, 4))],
-)
-def test_shapes(text, shape):
-    assert parse_shape(text) == shape
-
-
-@pytest.mark.parametrize("text", ["a", "1.5", "-1", "100000 100000"])
-def test_shapes_that_are_none(text):
-    with pytest.raises(ValueError, match=r"[.]$|too many"):
-        parse_shape(text)
-
-
-def test_the_form_makes_fields(qtbot):
-    fields = [InputField(name="x", shape=(2, 8)), InputField(name="mask", required=False)]
-    dialog = InputsDialog(InputForm(provided=True, fields=fields), None)
-    qtbot.addWidget(dialog)
-    assert dialog.provided.isChecked()
-    dialog.made.setChecked(True)
-    x, mask = dialog.rows
-    x.shape.setText("nonsense")
-    dialog.accept()
-    assert dialog.problem.tone == "danger"
-    x.shape.setText("4, 8")
-    x.distribution.setCurrentText("integers")
-    x.high.setValue(10)
-    mask.used.setChecked(False)
-    dialog.accept()
-    first, second = dialog.fields
-    assert (first.shape, first.distribution, first.high) == ((4, 8), "integers", 10)
-    assert not second.used
-
-
-def test_without_a_form_the_reason_is_told(qtbot):
-    reason = "forward takes *args, so no form can be made."
-    dialog = InputsDialog(InputForm(provided=False, fields=[], reason=reason), None)
-    qtbot.addWidget(dialog)
-    assert dialog.problem.text() == reason
-    assert not dialog.provided.isEnabled()

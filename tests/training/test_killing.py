@@ -81,7 +81,7 @@ def test_a_window_killed_at_any_moment_changes_no_loss(program):
     with program(TRAINS, "0") as trainer:
         assert trainer.stdout.readline() == "ready\n"
         (entry,) = running_sessions()
-        for how in ("watching", "pausing", "watching", "pausing"):
+        for how in ("watching", "pausing", "pausing"):
             with watcher(entry.address, how) as peer:
                 for _ in range(chance.randrange(1, 40)):
                     assert peer.stdout.readline()

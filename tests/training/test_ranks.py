@@ -19,31 +19,37 @@ RANK = """
 import contextlib, json, sys, torch, inspector_app
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-rank, port, watching = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "watched"
+rank, port = int(sys.argv[1]), sys.argv[2]
 torch.set_num_threads(1)
 torch.distributed.init_process_group(
     "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
 )
-torch.manual_seed(0)
-inner = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-model = DistributedDataParallel(inner)
-optimizer = torch.optim.AdamW(model.parameters(), 0.01)
-session = contextlib.nullcontext()
-if watching:
-    session = inspector_app.watch(model, optimizer, budget=None, window=False)
-random = torch.Generator().manual_seed(rank)
-losses = []
-with session:
-    for _ in range(6):
-        optimizer.zero_grad()
-        loss = model(torch.randn(16, 4, generator=random)).square().mean()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item().hex())
+
+def run(watching):
+    torch.manual_seed(0)
+    inner = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    model = DistributedDataParallel(inner)
+    optimizer = torch.optim.AdamW(model.parameters(), 0.01)
+    session = contextlib.nullcontext()
+    if watching:
+        session = inspector_app.watch(model, optimizer, budget=None, window=False)
+    random = torch.Generator().manual_seed(rank)
+    losses = []
+    with session:
+        for _ in range(6):
+            optimizer.zero_grad()
+            loss = model(torch.randn(16, 4, generator=random)).square().mean()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            if watching:
+                session.log(loss=loss)
+        print(json.dumps(losses), flush=True)
         if watching:
-            session.log(loss=loss)
-    print(json.dumps(losses), flush=True)
-    sys.stdin.readline()
+            sys.stdin.readline()
+
+run(False)
+run(True)
 torch.distributed.destroy_process_group()
 """
 
@@ -54,26 +60,12 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def losses_of(program, kind: str) -> list[list[str]]:
-    """Losses of both ranks, once they have ended."""
-    port = str(free_port())
-    with ExitStack() as stack:
-        ranks = [stack.enter_context(program(RANK, str(rank), port, kind)) for rank in range(2)]
-        losses = [json.loads(process.stdout.readline()) for process in ranks]
-        for process in ranks:
-            process.communicate("end\n")
-            assert process.returncode == 0
-        return losses
-
-
 @pytest.mark.slow
 def test_losses_edits_and_statistics_of_two_ranks(program, joined):
-    bare = losses_of(program, "bare")
     port = str(free_port())
     with ExitStack() as stack:
-        ranks = [
-            stack.enter_context(program(RANK, str(rank), port, "watched")) for rank in range(2)
-        ]
+        ranks = [stack.enter_context(program(RANK, str(rank), port)) for rank in range(2)]
+        bare = [json.loads(process.stdout.readline()) for process in ranks]
         assert [json.loads(process.stdout.readline()) for process in ranks] == bare
         until(lambda: len(running_sessions()) == 2, 60)
         entries = sorted(running_sessions(), key=lambda entry: entry.rank)
@@ -116,7 +108,6 @@ def test_losses_edits_and_statistics_of_two_ranks(program, joined):
     assert set(number.tolist()) == {2}
     assert len(merged.sequence) == len(found[0].sequence)
     (loss,) = [series.key for series in merged.series if series.kind == "scalar"]
-    values = [float.fromhex(text) for text in bare[0]], [float.fromhex(text) for text in bare[1]]
     rows = merged.key == loss
-    assert merged.minimum[rows].tolist() == list(map(min, *values))
-    assert merged.maximum[rows].tolist() == list(map(max, *values))
+    assert merged.minimum[rows].tolist() == list(map(min, *bare))
+    assert merged.maximum[rows].tolist() == list(map(max, *bare))

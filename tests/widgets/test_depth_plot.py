@@ -203,3 +203,13 @@ def test_the_table_holds_what_is_shown(plot):
     assert table["layer"].tolist() == [NAMES[0], NAMES[2], *NAMES]
     assert table["nan or infinite"].tolist() == [0, 1, 0, 0, 0, 0, 0]
     assert table["largest"][0] == 1.0
+
+
+def test_a_low_plot_gives_its_height_to_the_lines(plot):
+    plot.set_title("Gradients")
+    plot.set_values(*values())
+    high = plot.height() - plot.plot_rect().height()
+    plot.resize(600, 130)
+    assert plot.low
+    assert plot.height() - plot.plot_rect().height() < high - 16
+    assert not image_of(plot).isNull()

@@ -276,7 +276,7 @@ def test_a_low_plot_still_shows_a_single_filled_row(view):
     history = StepHistory()
     history.append(*column(0, [1] + [0] * 62 + [10**9], high=64.0))
     view.set_logarithmic(False)
-    view.resize(300, 130)
+    view.resize(300, 90)
     image = show(view, history)
     assert view.plot_rect().height() < 60
     assert image.pixel(place_of(view, 0, 0)) == ramp(LIGHT)[1]

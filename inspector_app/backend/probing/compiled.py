@@ -19,6 +19,7 @@ from inspector_app.protocol.messages import BINS
 from inspector_app.protocol.table import Int64
 
 _BLOCK = 2_048  # elements whose places stay in the cache; a multiple of the lanes
+_COUNTED = 1 << 30  # elements that 32 bits can count
 _LANES = 8  # tables counted into by turns: an increment need not wait for the one before it
 # Sums may be reordered into vectors; NaN and infinities keep their meaning.
 _FAST = {"reassoc", "contract", "nsz"}
@@ -94,12 +95,17 @@ def _scatter(places: NDArray[np.int32], size: int, tables: Int64) -> None:
 
 def _count_codes(codes: NDArray[np.uint16]) -> Int64:
     """How often each of 65,536 codes occurs."""
-    tables = np.zeros((2, 1 << 16), np.int64)  # by turns: equal ones often follow each other
-    even = len(codes) - len(codes) % 2
-    for index in range(0, even, 2):
-        tables[0, codes[index]] += 1
-        tables[1, codes[index + 1]] += 1
-    if even < len(codes):
-        tables[0, codes[even]] += 1
-    total: Int64 = tables[0] + tables[1]
+    total = np.zeros(1 << 16, np.int64)
+    tables = np.zeros((2, 1 << 16), np.int32)  # by turns: equal ones often follow each other
+    for start in range(0, len(codes), _COUNTED):
+        part = codes[start : start + _COUNTED]
+        even = len(part) - len(part) % 2
+        for index in range(0, even, 2):
+            tables[0, part[index]] += 1
+            tables[1, part[index + 1]] += 1
+        if even < len(part):
+            tables[0, part[even]] += 1
+        total += tables[0]
+        total += tables[1]
+        tables[:] = 0
     return total

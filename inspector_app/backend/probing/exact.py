@@ -34,6 +34,7 @@ from inspector_app.protocol.table import Int64
 _CODED = (torch.bfloat16, torch.float16)
 _BEGINNING = 4_096  # elements whose mean is the shift
 _WITHIN = 120  # exponents of a width that float32 can divide by
+_NORMAL = 1_000  # exponents whose powers of two are normal in float64
 _WHOLE = 1 << 22  # numbers of bins up to which float32 has all whole numbers
 
 
@@ -66,7 +67,7 @@ class _Sums:
 
     def add(self, values: Floats, weights: Int64 | None = None) -> None:
         """Count finite values, each as often as its weight says."""
-        scaled = np.ldexp(values, -self.exponent)
+        scaled = _scaled(values, self.exponent)
         places = (np.floor(scaled) - self.first).astype(np.intp)
         found = np.bincount(places, weights=weights, minlength=BINS)
         self.counts += found.astype(np.int64)
@@ -80,14 +81,14 @@ class _Sums:
 
     def add_codes(self, values: Floats, times: Int64) -> None:
         """Count what 16-bit codes stand for, each so many times."""
-        scaled = np.ldexp(values, -self.exponent)
+        scaled = _scaled(values, self.exponent)
         self.shift = float(np.add.reduce(scaled * times)) / float(np.add.reduce(times))
         self.add(values, times)
 
     def add_array(self, values: torch.Tensor, measure: Callable[..., Any]) -> None:
         """Count a contiguous float32 tensor of finite values by a compiled loop."""
         array = values.numpy()
-        beginning = np.ldexp(array[:_BEGINNING], -self.exponent, dtype=np.float64)
+        beginning = _scaled(array[:_BEGINNING].astype(np.float64), self.exponent)
         shift = np.float32(np.add.reduce(beginning) / len(beginning))
         inverse = np.float32(math.ldexp(1.0, -self.exponent))
         self.shift, self.elements = float(shift), len(array)
@@ -106,6 +107,13 @@ class _Sums:
         with np.errstate(over="ignore"):
             told = np.ldexp([mean, math.sqrt(variance), norm], self.exponent)
         return float(told[0]), float(told[1]), float(told[2])
+
+
+def _scaled(values: Floats, exponent: int) -> Floats:
+    """``values / 2**exponent``; a product takes a fifth of the time of ``ldexp``."""
+    if abs(exponent) <= _NORMAL:
+        return values * math.ldexp(1.0, -exponent)
+    return np.asarray(np.ldexp(values, -exponent))
 
 
 def prepare() -> None:

@@ -24,6 +24,7 @@ _ICONS = {
     "release": "unlock",
     "load": "import",
     "requires_grad": "freeze",
+    "train": "run-repeat",
 }
 _KINDS = {
     "freeze": "requires_grad set to False",
@@ -33,6 +34,7 @@ _KINDS = {
     "release": "set to train mode",
     "load": "values of a checkpoint",
     "requires_grad": "requires_grad as a checkpoint notes it",
+    "train": "values that training came to; it is not replayed",
 }
 
 

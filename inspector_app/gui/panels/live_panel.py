@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.gui.panels.training_bar import TrainingBar
 from inspector_app.gui.views.live_views import LiveViews
+from inspector_app.protocol.messages import RunMode
 from widgets.empty_state import EmptyState
 from widgets.theme import GRID
 
@@ -48,11 +49,11 @@ class LivePanel(QWidget):
         self.training.hide()
         self.mode_box = QComboBox()
         self.mode_box.setObjectName("runMode")
-        self.mode_box.setAccessibleName("Mode of the forwards")
+        self.mode_box.setAccessibleName("Mode of the modules during a run")
         self.mode_box.addItem("eval mode", "eval")
         self.mode_box.addItem("train mode", "train")
         self.mode_box.setToolTip(
-            "Mode of the modules during a forward; flags and buffers are put back afterwards"
+            "Mode of the modules during a run; flags and buffers are put back afterwards"
         )
         bar.addWidget(self.mode_box)
         self.line = ToneLabel(tone="muted")
@@ -88,9 +89,13 @@ class LivePanel(QWidget):
         column.addLayout(self._pages, 1)
 
     @property
-    def mode(self) -> Literal["eval", "train"]:
+    def mode(self) -> RunMode:
         """How the modules are set while they run."""
-        return cast("Literal['eval', 'train']", self.mode_box.currentData())
+        return cast("RunMode", self.mode_box.currentData())
+
+    @mode.setter
+    def mode(self, mode: RunMode) -> None:
+        self.mode_box.setCurrentIndex(self.mode_box.findData(mode))
 
     def show_loop(self, training: bool) -> None:
         """The controls of a training loop, or those of runs."""

@@ -105,13 +105,12 @@ def state_text(state: TrainingState) -> tuple[str, str]:
         parts.append(_NO_TIME_YET)
     if state.thinned:
         parts.append(_short(state.thinned))
-    return "  ·  ".join(parts), "muted"
+    return " · ".join(parts), "muted"
 
 
 def _short(sentence: str) -> str:
     """What stands before the first comma, as a part of a line."""
-    words = sentence.rstrip(".").partition(",")[0]
-    return words[:1].lower() + words[1:]
+    return sentence.rstrip(".").partition(",")[0].removeprefix("Checked ")
 
 
 def time_text(seconds: float) -> str:

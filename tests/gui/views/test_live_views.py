@@ -104,7 +104,6 @@ def test_what_the_loop_logs_is_the_first_curve(views):
 
 
 def test_held_pictures_stay_and_the_slider_goes_back(qtbot, views):
-    assert not views.slider.isVisible()
     views.hold.click()
     assert (views.slider.minimum(), views.slider.maximum()) == (0, 11)
     fill(views.store, 5)
@@ -115,6 +114,28 @@ def test_held_pictures_stay_and_the_slider_goes_back(qtbot, views):
     views.hold.click()
     assert views.grid.step is None
     assert views.step_line.text() == "step 16"
+
+
+def test_the_slider_follows_the_newest_step_until_it_is_moved(views):
+    fill(views.store, 2)
+    views.records_arrived()
+    assert (views.slider.minimum(), views.slider.value()) == (0, 13)
+    assert not views.hold.isChecked()
+    views.slider.setValue(5)
+    assert views.hold.isChecked()
+    assert (views.grid.step, views.step_line.text()) == (5, "held at 5")
+
+
+def test_options_stand_below_the_tabs_where_there_is_no_room_beside_them(qtbot, views):
+    views.resize(1500, 320)
+    qtbot.waitUntil(lambda: views._controls.x() > views.tabs.geometry().right())
+    views.resize(640, 320)
+    qtbot.waitUntil(lambda: views._controls.y() > views.tabs.geometry().bottom())
+    places = set()
+    for number in range(views.tabs.count()):
+        views.tabs.setCurrentIndex(number)
+        places.add((views._controls.geometry().getRect(), views.hold.geometry().getRect()))
+    assert len(places) == 1  # nothing moves when another tab is chosen
 
 
 def test_a_step_that_is_clicked_is_held(views):
