@@ -107,7 +107,7 @@ def _help(tensors: list[torch.Tensor], memo: dict[int, Any]) -> None:
     for tensor in tensors:
         if type(tensor) is UninitializedBuffer:  # unlike the parameter, it cannot copy itself
             device, dtype = tensor.data.device, tensor.data.dtype
-            memo[id(tensor)] = UninitializedBuffer(tensor.requires_grad, device, dtype)
+            memo[id(tensor)] = UninitializedBuffer(tensor.requires_grad, device, dtype)  # type: ignore[arg-type]
         if type(tensor) not in (torch.Tensor, nn.Parameter):
             continue
         if not tensor.is_leaf:
@@ -140,7 +140,7 @@ def _address(tensor: torch.Tensor) -> int:
     return 0
 
 
-class _OriginalReached(Exception):
+class OriginalReachedError(Exception):
     """A backward came to a tensor of the model that was copied."""
 
 
@@ -180,12 +180,12 @@ class CopyLoan(Loan):
 
 
 def _refuse(gradient: torch.Tensor) -> None:
-    raise _OriginalReached
+    raise OriginalReachedError
 
 
 def escaped(error: BaseException) -> CopyError | None:
     """The sentence for a backward of the copy that reached the model; None for other errors."""
-    if not isinstance(error, _OriginalReached):
+    if not isinstance(error, OriginalReachedError):
         return None
     return CopyError(
         "The copy computes with tensors of the model itself, which a closure or a global variable "

@@ -15,7 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from inspector_app.gui.client.records import MOST, RecordsStore
+from inspector_app.gui.client.records import MOST
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.protocol import messages as m
 from inspector_app.sessions import running_sessions, token_of
 from tests.backend.wire import Peer

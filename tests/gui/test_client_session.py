@@ -4,16 +4,14 @@ import os
 import signal
 from collections import defaultdict
 
-import numpy as np
 import pytest
 
 from inspector_app.gui.client import process as process_module
 from inspector_app.gui.client import session as session_module
-from inspector_app.gui.client.records import Gap, RecordsFeed, RecordsStore
+from inspector_app.gui.client.records import RecordsFeed
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, RequestError, TargetError
-from tests.gui.fake_backend import make_records
 
 SIGNALS = (
     "state_changed",
@@ -474,21 +472,3 @@ def test_a_lost_worker_stops_the_feed_and_a_new_one_starts_it_from_zero(qtbot, r
     ask(m.Watch(rows=[4]))
     ready.request(m.Run(repeat=0), pytest.fail, lambda error: None)
     qtbot.waitUntil(lambda: feed.store.next > 0)
-
-
-def test_the_store_is_bounded_and_knows_its_gaps():
-    series = [m.Series(key=3, row=4, leaf="")]
-
-    def records(start: int, stop: int, first: int) -> m.Records:
-        return make_records(series, np.arange(start, stop, dtype=np.int64), first=first)
-
-    store = RecordsStore(kept=10)
-    store.add(records(0, 4, 0))
-    store.add(records(6, 9, 6))
-    assert store.gaps == [Gap(4, 6)]
-    assert (store.next, store.size, list(store.series)) == (9, 7, [3])
-    store.add(records(9, 13, 0))
-    assert [int(kept.sequence[0]) for kept in store.answers] == [6, 9]
-    assert store.gaps == []  # what it parted is gone
-    store.clear()
-    assert (store.next, store.size) == (0, 0)

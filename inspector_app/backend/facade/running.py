@@ -194,6 +194,8 @@ class Running(Core):
             seed=seed,
         )
         edited = self._carried_out(edit, entry)
+        if not edit.touched:  # stopped before the first step
+            edit.forget()
         change = difference(before, self._tree.table)
         return self._ran(trained, edited.change if change.empty else change, edited.history)
 

@@ -1,4 +1,4 @@
-"""The window's mirror of the backend's ring of records.
+"""Fetching records for the window's mirror of the backend's ring.
 
 Records are asked for at the rate they can be drawn, one request in the air at a time, from where
 the last answer ended: what is drawn may skip, what is mirrored does not.
@@ -6,12 +6,11 @@ the last answer ended: what is drawn may skip, what is mirrored does not.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
 
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
 from inspector_app.protocol.messages import (
     GetRecords,
@@ -19,13 +18,11 @@ from inspector_app.protocol.messages import (
     Records,
     Request,
     Run,
-    Series,
     Watching,
 )
 
 INTERVAL = 33  # milliseconds between two requests
 MOST = 4096  # records asked for at once
-KEPT = 65_536  # records mirrored
 
 
 class Requests(Protocol):
@@ -39,48 +36,6 @@ class Requests(Protocol):
     ) -> int:
         """As :meth:`ClientSession.request`."""
         ...
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Sequence numbers ``first`` to ``stop`` - 1 were evicted before they could be fetched."""
-
-    first: int
-    stop: int
-
-
-class RecordsStore:
-    """The newest records, whole answers at a time, and the gaps between them."""
-
-    def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget everything: a new session counts from 0."""
-        self.series: dict[int, Series] = {}
-        self.answers: deque[Records] = deque()
-        self.gaps: list[Gap] = []
-        self.next = 0
-        self.size = 0  # records
-        self.newest: dict[int, tuple[Records, int]] = {}  # of each series: an answer, a place in it
-
-    def add(self, records: Records) -> None:
-        """Mirror one answer."""
-        self.series = {series.key: series for series in records.series}
-        if records.first > self.next:
-            self.gaps.append(Gap(self.next, records.first))
-        self.next = max(self.next, records.next)
-        if not len(records.sequence):
-            return
-        self.answers.append(records)
-        for place, key in enumerate(records.key.tolist()):
-            self.newest[key] = (records, place)
-        self.size += len(records.sequence)
-        while self.size > self._kept and len(self.answers) > 1:
-            self.size -= len(self.answers.popleft().sequence)
-        oldest = int(self.answers[0].sequence[0])
-        self.gaps = [gap for gap in self.gaps if gap.stop > oldest]
 
 
 class RecordsFeed(QObject):

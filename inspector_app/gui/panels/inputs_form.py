@@ -10,7 +10,7 @@ from typing import cast, get_args
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QRadioButton,
+    QScrollArea,
     QSpinBox,
     QStackedWidget,
     QVBoxLayout,
@@ -65,6 +66,7 @@ _DISTRIBUTIONS: dict[Distribution, str] = {
 }
 _FILES = "Tensors (*.npy *.safetensors *.pt *.pth *.bin);;All files (*)"
 _MAX_ELEMENTS = 1 << 31
+_HEIGHT = 28 * GRID  # pixels of all arguments; more of them are scrolled
 _NAME = 18  # characters of a file's name on a button
 
 
@@ -327,11 +329,20 @@ class InputsForm(QWidget):
             row.changed.connect(self.changed)
             for column, widget in enumerate(row.cells):
                 grid.addWidget(widget, line, column)
-        self._table.setVisible(bool(self.rows))
+        scroll = QScrollArea()
+        scroll.setObjectName("inputsScroll")
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(self._table)
+        scroll.setVisible(bool(self.rows))
+        hint = self._table.minimumSizeHint()
+        scroll.setMinimumWidth(hint.width() + scroll.verticalScrollBar().sizeHint().width())
+        scroll.setFixedHeight(min(hint.height(), _HEIGHT))
         column_layout = QVBoxLayout(self)
         column_layout.setContentsMargins(0, 0, 0, 0)
         column_layout.setSpacing(GRID)
-        for part in (self.provided, self.made, self._table):
+        for part in (self.provided, self.made, scroll):
             column_layout.addWidget(part)
         self.made.toggled.connect(self._table.setEnabled)
         self.made.toggled.connect(self.changed)

@@ -21,7 +21,6 @@ from PySide6.QtWidgets import (
 from inspector_app.gui.panels.asking import Asks
 from inspector_app.gui.panels.forms import LABELS, even, label_for, push_button, seed_box
 from inspector_app.gui.panels.inputs_form import InputsForm
-from inspector_app.gui.panels.placing import keep_on_screen
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.gui.panels.training_form import TrainingForm
 from inspector_app.protocol.messages import (
@@ -35,6 +34,7 @@ from inspector_app.protocol.messages import (
 from widgets.theme import GRID
 
 _MOST = 2**31 - 1
+_WIDTH = 100 * GRID
 _BATCH = "Examples that a step takes of files and pictures, in their order, over and over"
 
 
@@ -78,7 +78,6 @@ class RunDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("runDialog")
         self.setWindowTitle("Run")
-        self.setMinimumWidth(100 * GRID)
         self.settings = settings
         self.inputs = InputsForm(session, form, settings.fields, settings.picture_paths)
         self.batch = QSpinBox()
@@ -122,7 +121,7 @@ class RunDialog(QDialog):
         with QSignalBlocker(self.mode):
             self.mode.setCurrentIndex(self.mode.findData(settings.mode))
         self._enable()
-        keep_on_screen(self)
+        self.setMinimumWidth(max(_WIDTH, self.minimumSizeHint().width()))
 
     def _build(self, form: InputForm) -> None:
         data, common = QHBoxLayout(), QHBoxLayout()

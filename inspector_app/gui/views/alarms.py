@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import Alarm, AlarmKind
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import METRICS, curve_of
 from inspector_app.gui.views.names import NamedSeries
 from inspector_app.gui.views.view import View
@@ -84,7 +84,7 @@ class CurvesView(View):
         read = "Mean" if metric == _LOGGED else metric
         for key in keys:
             since = self._drawn.get(key, -1)
-            new = [answer for answer in self.store.answers if answer.sequence[-1] > since]
+            new = self.store.since(since + 1)
             self._drawn[key] = self.store.next - 1
             steps, values = curve_of(new, key, read)
             if len(steps):

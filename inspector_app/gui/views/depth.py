@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import infinite_of, largest_of, root_mean_square_of
 from inspector_app.gui.views.names import NamedSeries
 from inspector_app.gui.views.view import View

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import newest_of
 from inspector_app.gui.views.names import GRADIENTS, NamedSeries
 from inspector_app.gui.views.view import View
@@ -71,7 +71,7 @@ class GridView(View):
             key,
             low,
             high,
-            records.counts[index],
+            records.counts[index].copy(),  # the mirror uses its memory again
             float(records.mean[index]),
             float(records.deviation[index]),
             int(records.nan[index]),

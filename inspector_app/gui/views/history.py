@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.protocol.messages import BINS, Records
 
 Numbers = NDArray[np.float64]
@@ -98,7 +98,8 @@ def newest_of(
 ) -> dict[int, tuple[Records, int]]:
     """Of each series its newest record, none after ``step``: an answer and a place in it."""
     if step is None:
-        return {key: store.newest[key] for key in keys if key in store.newest}
+        newest = ((key, store.newest(key)) for key in keys)
+        return {key: place for key, place in newest if place is not None}
     found: dict[int, tuple[Records, int]] = {}
     for answer in reversed(store.answers):
         if len(found) == len(keys):

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector_app.gui.client.records import KEPT, RecordsStore
+from inspector_app.gui.client.records_store import KEPT, RecordsStore
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.gui.views.alarms import AlarmsView
 from inspector_app.gui.views.curves import CurvesView

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import SeriesHistory, history_of
 from inspector_app.gui.views.names import NamedSeries
 from inspector_app.gui.views.view import View
@@ -132,7 +132,7 @@ class OverTimeView(View):
     def _bring_up_to_date(self, key: int) -> bool:
         """Append what was mirrored since; returns whether that was anything."""
         since = self._drawn.get(key, -1)
-        new = [answer for answer in self.store.answers if answer.sequence[-1] > since]
+        new = self.store.since(since + 1)
         self._drawn[key] = self.store.next - 1
         records = history_of(new, key)
         records = _one_a_step(records)

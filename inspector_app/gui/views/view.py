@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QWidget
 
-from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.names import NamedSeries
 from widgets.theme import GRID
 

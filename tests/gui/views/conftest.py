@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inspector_app.gui.client.records import RecordsStore
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.names import NamedSeries, named_series
 from inspector_app.protocol.messages import Series
 from tests.gui.fake_backend import make_records

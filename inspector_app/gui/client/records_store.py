@@ -1,0 +1,156 @@
+"""The window's mirror of the backend's ring of records, in memory that is taken once.
+
+Answers come in sizes that differ, thirty times a second and for days: kept as they came, they
+would leave holes in the memory that nothing fits into.  So records are copied into blocks, and the
+oldest block is used again once there is no more room.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from inspector_app.protocol.messages import Records, Series
+
+KEPT = 65_536  # records mirrored
+_BLOCK = 1024  # records that are let go of together
+_MOST_SHARE = 8  # one of so many parts at most is let go of at once
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Sequence numbers ``first`` to ``stop`` - 1 were evicted before they could be fetched."""
+
+    first: int
+    stop: int
+
+
+class _Block:
+    """Room for some records, and the part of it that is filled as one :class:`Records`."""
+
+    def __init__(self, like: Records, size: int) -> None:
+        self._columns: dict[str, np.ndarray[Any, Any]] = {}
+        for name in Records.__struct_fields__:
+            value = getattr(like, name)
+            if isinstance(value, np.ndarray):
+                self._columns[name] = np.empty((size, *value.shape[1:]), value.dtype)
+        self.size = size
+        self.used = 0
+
+    def fill(self, records: Records, first: int) -> int:
+        """Copy records from place ``first`` on; returns how many there was room for."""
+        count = min(len(records.sequence) - first, self.size - self.used)
+        for name, column in self._columns.items():
+            column[self.used : self.used + count] = getattr(records, name)[first : first + count]
+        self.used += count
+        return count
+
+    def part(self, like: Records, first: int = 0) -> Records:
+        """What is filled, from place ``first`` on, without a copy; the rest is as in ``like``."""
+        columns = {name: column[first : self.used] for name, column in self._columns.items()}
+        return msgspec.structs.replace(like, **columns)
+
+
+class RecordsStore:
+    """The newest records, at most ``kept`` and at least three quarters of them, and their gaps.
+
+    What it gives out are views of its memory, which is used again: copy what is to last.
+    """
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self._size = max(1, min(_BLOCK, kept // _MOST_SHARE))
+        self._free: list[_Block] = []
+        self._blocks: deque[_Block] = deque()
+        self._parts: deque[Records] = deque()  # of each block what is filled
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything: a new session counts from 0."""
+        self._free += self._blocks
+        self._blocks.clear()
+        self._parts.clear()
+        self.series: dict[int, Series] = {}
+        self.gaps: list[Gap] = []
+        self.next = 0
+        self.size = 0  # records
+        self._newest: dict[int, tuple[_Block, int]] = {}
+
+    @property
+    def answers(self) -> deque[Records]:
+        """All records, in the order they came, in parts of some."""
+        return self._parts
+
+    def add(self, records: Records) -> None:
+        """Mirror one answer."""
+        self.series = {series.key: series for series in records.series}
+        if records.first > self.next:
+            self.gaps.append(Gap(self.next, records.first))
+        self.next = max(self.next, records.next)
+        first, count = 0, len(records.sequence)
+        while first < count:
+            block = self._with_room(records)
+            place = block.used
+            added = block.fill(records, first)
+            for offset, key in enumerate(records.key[first : first + added].tolist()):
+                self._newest[key] = (block, place + offset)
+            self._parts[-1] = block.part(records)
+            self.size += added
+            first += added
+        if self._parts:
+            oldest = int(self._parts[0].sequence[0])
+            self.gaps = [gap for gap in self.gaps if gap.stop > oldest]
+
+    def since(self, sequence: int) -> list[Records]:
+        """Records from a sequence number on, in parts of some."""
+        found: list[Records] = []
+        for part in reversed(self._parts):
+            first = int(np.searchsorted(part.sequence, sequence))
+            if first == len(part.sequence):
+                break
+            found.append(part if not first else _cut(part, first))
+            if first:
+                break
+        return found[::-1]
+
+    def newest(self, key: int) -> tuple[Records, int] | None:
+        """The newest record of a series: a part and the place in it; None where it is gone."""
+        if key not in self._newest:
+            return None
+        block, place = self._newest[key]
+        return self._parts[self._blocks.index(block)], place
+
+    def _with_room(self, like: Records) -> _Block:
+        """The last block, or another one once that is full."""
+        if self._blocks and self._blocks[-1].used < self._size:
+            return self._blocks[-1]
+        while self._blocks and self.size + self._size > self._kept:
+            self._let_go()
+        block = self._free.pop() if self._free else _Block(like, self._size)
+        block.used = 0
+        self._blocks.append(block)
+        self._parts.append(like)  # its own comes once it is filled
+        return block
+
+    def _let_go(self) -> None:
+        block = self._blocks.popleft()
+        self._parts.popleft()
+        self.size -= block.used
+        self._free.append(block)
+        self._newest = {
+            key: (held, place) for key, (held, place) in self._newest.items() if held is not block
+        }
+
+
+def _cut(part: Records, first: int) -> Records:
+    """A part without its first records."""
+    columns = {
+        name: value[first:]
+        for name in Records.__struct_fields__
+        if isinstance(value := getattr(part, name), np.ndarray)
+    }
+    return msgspec.structs.replace(part, **columns)
