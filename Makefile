@@ -4,6 +4,7 @@
 # make check                      style, types, and the walls between the packages
 # make bench                      speed and memory, as ratios to what torch itself needs
 # make fuzz                      20,000 mutations of checkpoints, none of which may run code
+# make soak                       100,000 watched training steps: does memory stay what it was?
 # make clean                      what the others left behind, but for the installed packages
 #
 # The first call sets everything up in .venv; see .ci/setup.
@@ -14,12 +15,12 @@ ARGS ?= sample:resnet
 TESTS ?= tests
 SCREENSHOT ?= model-inspector.png
 
-.PHONY: run test check bench fuzz clean
+.PHONY: run test check bench fuzz soak clean
 .DEFAULT_GOAL := run
 
 run:
 	@.ci/setup run
-ifneq ($(filter summary export verify state script factories --help --version,$(firstword $(ARGS))),)
+ifneq ($(filter summary export verify state script factories attach --help --version,$(firstword $(ARGS))),)
 	@.venv/bin/inspector-app $(ARGS)
 else
 	@if .ci/setup screen; then \
@@ -50,6 +51,10 @@ bench:
 fuzz:
 	@.ci/setup test
 	@FUZZ=20000 $(PYTHON_IN_VENV) -m pytest tests/backend/test_torch_fuzz.py --timeout 3600
+
+soak:
+	@.ci/setup test
+	@PYTHONPATH=. $(PYTHON_IN_VENV) -m tests.benchmarks.soak
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

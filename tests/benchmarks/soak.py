@@ -3,7 +3,7 @@
 A process trains a small model (under 2 ms a step) with every leaf module watched at every step; a
 peer polls its records as the window does, 30 times a second, and keeps them in the same store.
 Printed are the resident memory of both once the ring and the peer's store are full, and at the end;
-it may grow by less than 2 %.  Run it as ``python -m tests.benchmarks.bench_soak [STEPS]``.
+it may grow by less than 2 %.  Run it as ``python -m tests.benchmarks.soak [STEPS]``.
 """
 
 from __future__ import annotations
