@@ -13,6 +13,8 @@ from typing import Any
 
 from tests.end_to_end.display import Screen, wait_for
 
+_AT_REST = 0.15  # seconds in which a thing does not move
+
 
 class Person:
     """Sits before one running program."""
@@ -33,8 +35,17 @@ class Person:
         return answer
 
     def place(self, *question: Any) -> list[int]:
-        """Where a thing stands, once it can be used."""
-        return wait_for(lambda: self.look(*question), what=" ".join(map(str, question)))
+        """Where a thing stands, once it can be used and has come to rest.
+
+        A dialog that has just been shown is still being placed by the window manager.
+        """
+
+        def at_rest() -> list[int] | None:
+            first: list[int] | None = self.look(*question)
+            time.sleep(_AT_REST)
+            return first if first and self.look(*question) == first else None
+
+        return wait_for(at_rest, what=" ".join(map(str, question)))
 
     def click(self, *question: Any, button: int = 1, times: int = 1) -> None:
         """Click on a thing: ("widget", name), ("command", id), ("row", path, part)."""
