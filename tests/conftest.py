@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import hypothesis
 import pytest
+from pytestqt.qtbot import QtBot
 
 from tests import leaks
 
@@ -24,6 +26,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("long", parent=hypothesis.settings(), max_examples=2_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+_PATIENCE = 60_000  # milliseconds
 _failed = pytest.StashKey[bool]()
 
 
@@ -53,6 +56,14 @@ def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
         found = leaks.leaks(before, started)
         if found:
             pytest.fail("The test left behind:\n  " + "\n  ".join(found), pytrace=False)
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> QtBot:
+    """Waits longer than pytest-qt's 5 s, which a loaded machine may take to start a worker."""
+    for name in ("waitUntil", "waitSignal", "waitSignals", "waitCallback", "waitExposed"):
+        monkeypatch.setattr(qtbot, name, partial(getattr(qtbot, name), timeout=_PATIENCE))
+    return qtbot
 
 
 @pytest.fixture
