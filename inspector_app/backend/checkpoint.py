@@ -17,7 +17,7 @@ import torch
 from inspector_app.backend.checkpoint_tree import checkpoint_tree
 from inspector_app.backend.collecting import without_collection
 from inspector_app.backend.formats.values import Bytes, TensorFile
-from inspector_app.backend.notes import noted_requires_grad, noted_ties
+from inspector_app.backend.notes import noted_aliases, noted_requires_grad, noted_ties
 from inspector_app.backend.states import Spec, tensor_blocks
 from inspector_app.backend.tree import Tree
 from inspector_app.protocol.errors import RefusedError
@@ -49,7 +49,17 @@ class Checkpoint:
         with without_collection():
             inside = set(file.state)
             beside = [name for name in file.entries if name not in inside]
-            return checkpoint_tree(file.entries, file.values, beside)
+            # An alias lies where the name does that was kept, and so is tied to it.
+            aliases = self.aliases.items()
+            tied = {name: file.entries[kept] for name, kept in aliases if kept in file.entries}
+            entries = {**file.entries, **tied} if tied else file.entries
+            return checkpoint_tree(entries, file.values, beside)
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Names that the file leaves out, and the name under which it holds the same tensor."""
+        held = {*self.file.state, *self.file.nested}
+        return noted_aliases(self.metadata, held) if self.metadata else {}
 
     @property
     def facts(self) -> list[Fact]:
@@ -57,8 +67,11 @@ class Checkpoint:
         file = self.file
         facts = [Fact(label="Note", value=note) for note in (*self._added, *file.notes)]
         if file.wrapper:
-            value = f"Found under “{file.wrapper}”. What stands beside it is not exported."
+            value = f"Found under “{file.wrapper}”. What stands beside it is exported on request."
             facts.append(Fact(label="State dict", value=value))
+        if file.others:
+            value = f"{', '.join(file.others[:_NAMED])}: choose one by its name as the prefix."
+            facts.append(Fact(label="Other state dicts", value=value))
         if file.imports:
             names = [name.name for name in file.imports]
             more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
@@ -151,8 +164,11 @@ class Checkpoint:
         return mark.hexdigest()
 
     def tensor(self, name: str) -> torch.Tensor:
-        """One tensor, mapped read-only from the file; see :meth:`TensorFile.tensor`."""
-        return self.file.tensor(name)
+        """One tensor, mapped read-only from the file, by any of its names.
+
+        See :meth:`TensorFile.tensor`.
+        """
+        return self.file.tensor(self.aliases.get(name, name))
 
     def names(self) -> list[str]:
         """All keys of the state dict."""

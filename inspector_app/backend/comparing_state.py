@@ -18,15 +18,24 @@ from torch import Tensor
 
 from inspector_app.backend import planning
 from inspector_app.backend.checkpoint import Checkpoint
-from inspector_app.backend.conversion import Conversion, conversion, problem_with_values, word
+from inspector_app.backend.choosing_state import other_states
+from inspector_app.backend.conversion import (
+    Conversion,
+    conversion,
+    is_exact,
+    problem_with_values,
+    word,
+)
 from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.laying import Laying, Load, described
 from inspector_app.backend.loading_code import loading_code_note, old_names
 from inspector_app.backend.matching import Matches, match
 from inspector_app.backend.notes import noted_aliases
+from inspector_app.backend.saved_values import SavedValues
 from inspector_app.backend.snapshots import bits
 from inspector_app.backend.state_slots import Slot
 from inspector_app.backend.statistics import chunks
+from inspector_app.backend.transformers_names import origin
 from inspector_app.backend.tree import Tree
 from inspector_app.protocol.messages import StateDifference
 from inspector_app.protocol.table import Flag, Int32, Role
@@ -71,6 +80,7 @@ class _Comparison:
         self._converted: Counter[tuple[str, str]] = Counter()
         self._loaded: dict[Hashable, Load] = {}  # by the memory that is written
         self._tied: list[tuple[str, str]] = []  # keys without a tensor of their own in the file
+        self._saved = SavedValues(checkpoint)
         self.laying = Laying(prefix="", keys=len(slots))
 
     def run(self, prefix: str | None) -> Laying:
@@ -151,7 +161,9 @@ class _Comparison:
             return
         file = described(entry.dtype, entry.shape)
         dtype = _dtype_of(entry.dtype)
-        if entry.reason or dtype is None:
+        if entry.reason and self._saved.holds(self._key(name), slot.value):
+            self._matches(slot)
+        elif entry.reason or dtype is None:
             reason = entry.reason or f"{entry.dtype}, which torch {torch.__version__} does not know"
             self._differs(slot, "value", f"its values cannot be read here: {reason}", file)
         elif slot.reason:
@@ -179,6 +191,10 @@ class _Comparison:
         finally:
             self._checkpoint.release()
 
+    def _key(self, name: str) -> str:
+        """The key in the file itself of one of the checkpoint's names."""
+        return origin(self._checkpoint, name) or name
+
     def _compare_plain(self, slot: Slot, name: str) -> None:
         """A key under which the file holds no tensor."""
         plain = self._checkpoint.file.values.get(name)
@@ -186,6 +202,9 @@ class _Comparison:
         ours = slot.value
         number = plain.value if plain is not None else None
         if number is not None and type(number) is type(ours) and number == ours:
+            self._matches(slot)
+            return
+        if slot.reason and self._saved.holds(self._key(name), ours):
             self._matches(slot)
             return
         sentence = slot.reason or f"the file holds no tensor there but {spoken}"
@@ -200,10 +219,12 @@ class _Comparison:
             self._differs(slot, "dtype", sentence, file)
             return
         if how is Conversion.LOSSY:
-            problem = self._problem(load.name, slot.value.dtype)
+            problem = problem_with_values(self._chunks(load.name), slot.value.dtype)
             if problem:
                 self._differs(slot, "value", problem, file)
                 return
+            if is_exact(self._chunks(load.name), slot.value.dtype):
+                how = Conversion.LOSSLESS
         before = self._loaded.get(slot.memory) if slot.memory is not None else None
         if before is not None and not self._agree(before, load):
             self._differs(
@@ -229,14 +250,11 @@ class _Comparison:
         else:
             self._matches(slot)
 
-    def _problem(self, name: str, target: torch.dtype) -> str:
-        def checked() -> Iterator[Tensor]:
+    def _chunks(self, name: str) -> Iterator[Tensor]:
+        try:
             for chunk in chunks(self._checkpoint.tensor(name), _CHUNK):
                 self._job.check()
                 yield chunk
-
-        try:
-            return problem_with_values(checked(), target)
         finally:
             self._checkpoint.release()
 
@@ -271,6 +289,10 @@ class _Comparison:
     def _without_key(self, slot: Slot, parts: Sequence[str] | None) -> None:
         """A key that the file does not have; its tensor may have come under another name."""
         if parts:
+            key = parts[0][: parts[0].index(slot.key) + len(slot.key)]
+            if self._saved.holds(key, slot.value):
+                self._matches(slot)
+                return
             self._differs(slot, "value", slot.reason, f"{len(parts):,} values")
             return
         before = self._loaded.get(slot.memory) if slot.memory is not None else None
@@ -312,6 +334,7 @@ class _Comparison:
         wrapper = self._checkpoint.file.wrapper
         if wrapper:
             notes.append(f"found under “{wrapper}”: what stands beside it is not loaded")
+        notes += other_states(self._checkpoint)
         for (source, target), count in self._converted.items():
             what = "1 tensor is" if count == 1 else f"{count:,} tensors are"
             notes.append(f"{what} converted from {source} to {target} without loss")

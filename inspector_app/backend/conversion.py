@@ -159,3 +159,18 @@ def problem_with_values(
         if found.positive_infinity + found.negative_infinity and not _has_infinity(part):
             return f"{who} infinity, and {word(target)} has none"
     return ""
+
+
+def is_exact(chunks: Iterable[Tensor], target: torch.dtype) -> bool:
+    """Whether values whose conversion to ``target`` is LOSSY, and no problem, lose no digit."""
+    if target in _INTEGERS:
+        return True  # what does not wrap is the same
+    part = _COMPLEX.get(target, target)
+    for chunk in chunks:
+        plain = torch.view_as_real(chunk.resolve_conj()) if chunk.is_complex() else chunk
+        wide = plain.to(torch.float64)
+        back = plain.to(part).to(torch.float64)
+        # What is too small becomes a zero of its sign; NaN stays NaN.
+        if not bool(((wide == back) | (wide.isnan() & back.isnan())).all()):
+            return False
+    return True

@@ -33,12 +33,16 @@ def model_error(error: BaseException, doing: str, model: nn.Module | None = None
 
 
 def spoken(error: BaseException) -> str:
-    """Class and first line of an exception, whatever its own ``__str__`` does."""
+    """Class and first line of an exception, whatever its own ``__str__`` does.
+
+    A first line that ends in a colon only announces the second one.
+    """
     try:
         lines = str(error).strip().splitlines()
     except Exception:  # noqa: BLE001 - a person's exception may fail to describe itself
         lines = []
-    text = lines[0].strip().rstrip(".") if lines else ""
+    shown = lines[:2] if lines and lines[0].rstrip().endswith(":") else lines[:1]
+    text = " ".join(line.strip() for line in shown).rstrip(".")
     text = text if len(text) <= 300 else text[:299] + "…"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -197,7 +197,12 @@ def _constant_problem(value: float, dtype: torch.dtype) -> str | None:
     except (RuntimeError, NotImplementedError):
         return f"{_word(dtype)}: cannot hold {value:g}"
     rounds = dtype.is_floating_point or dtype.is_complex
-    good = math.isfinite(kept) and (kept == 0) == (value == 0) if rounds else kept == value
+    if rounds:
+        # Some types cut what is too large down to their largest number, in silence.
+        near = abs(kept) >= abs(value) or math.isclose(kept, value, rel_tol=torch.finfo(dtype).eps)
+        good = math.isfinite(kept) and (kept == 0) == (value == 0) and near
+    else:
+        good = kept == value
     return None if good else f"{_word(dtype)}: cannot hold {value:g}"
 
 

@@ -305,7 +305,8 @@ def _recipe(laying: Laying, checkpoint: Checkpoint) -> LoadRecipe | None:
             return None
         keys.append((name, one.slot.key))
     lazy = any(one.slot.lazy for one in laying.loads)
-    return LoadRecipe(checkpoint.path, keys, lazy=lazy, complete=not laying.differences)
+    whole = not laying.differences
+    return LoadRecipe(checkpoint.path, keys, lazy, checkpoint.file.part, complete=whole)
 
 
 def _write_unkept(loading: _Loading, checkpoint: Checkpoint) -> None:

@@ -4,7 +4,8 @@ A file may have been saved from a model inside of others (``module.`` of DataPar
 a trainer, ``bert.`` of a task head), or the model may be such a one and the file not.  A *prefix*
 tells: ``"module."`` is taken off the front of the file's keys, ``"+bert."`` is put before them.
 Parts that stand for nothing but a wrapper (``_orig_mod`` of torch.compile and the like) are passed
-over wherever they stand, in both.
+over wherever they stand, in both; so is ``module``, which a model may have as a name of its own,
+where more keys match without it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 PUT = "+"  # begins a prefix that is put before the file's keys
 _WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-_MAY_WRAP = re.compile("|".join(_WRAPPERS)).search
+_MAYBE_WRAPPERS = (*_WRAPPERS, "module")
 _KNOWN = frozenset(
     (
         *("module", "model", "net", "network", "state_dict", "model_state_dict"),
@@ -36,24 +37,29 @@ class _Unwrapped(NamedTuple):
     wrappers: list[str]  # those that were met
 
 
-def unwrapped(name: str) -> str:
-    """A key, or the beginning of one that ends in a dot, without parts that wrappers make."""
-    if not _MAY_WRAP(name):
+def unwrapped(name: str, wrappers: tuple[str, ...] = _WRAPPERS) -> str:
+    """A key, or the beginning of one that ends in a dot, without parts that wrappers make.
+
+    The last part is the tensor's own name.
+    """
+    if not any(word in name for word in wrappers):
         return name
-    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+    *parts, last = name.split(".")
+    return ".".join([*(part for part in parts if part not in wrappers), last])
 
 
-def _unwrap(names: Iterable[str]) -> _Unwrapped:
+def _unwrap(names: Iterable[str], wrappers: tuple[str, ...]) -> _Unwrapped:
     """Of several keys that come to the same, the one without wrappers counts, or the first."""
+    may_wrap = re.compile("|".join(wrappers)).search
     found: dict[str, str] = {}
-    wrappers: dict[str, None] = {}
+    met: dict[str, None] = {}
     for name in names:
-        bare = unwrapped(name)
-        if bare is not name:
-            wrappers.update((part, None) for part in name.split(".") if part in _WRAPPERS)
+        bare = unwrapped(name, wrappers) if may_wrap(name) else name
+        if bare != name:
+            met.update((part, None) for part in name.split(".") if part in wrappers)
         if bare not in found or bare == name:
             found[bare] = name
-    return _Unwrapped(found, list(wrappers))
+    return _Unwrapped(found, list(met))
 
 
 @dataclass(frozen=True)
@@ -74,11 +80,29 @@ def match(
 ) -> Matches:
     """Match the keys of a file (``names``) with those of a model.
 
-    ``prefix`` None finds the one under which most match; ``same_shape`` decides between several
-    that match as many.
+    ``prefix`` None finds the one under which most match, and passes over ``module`` where more do
+    without it; ``same_shape`` decides between several that match as many.
     """
-    theirs, ours = _unwrap(names), _unwrap(keys)
+    found = _match(names, keys, prefix, same_shape, _WRAPPERS)
+    if prefix is not None or len(found.files) == len(keys):
+        return found
+    if not any("module" in name for name in (*names, *keys)):
+        return found
+    without = _match(names, keys, prefix, same_shape, _MAYBE_WRAPPERS)
+    return without if len(without.files) > len(found.files) else found
+
+
+def _match(
+    names: Sequence[str],
+    keys: Sequence[str],
+    prefix: str | None,
+    same_shape: SameShape,
+    wrappers: tuple[str, ...],
+) -> Matches:
+    """The same, with these parts of keys passed over."""
+    theirs, ours = _unwrap(names, wrappers), _unwrap(keys, wrappers)
     notes: list[str] = []
+    asked = prefix
     if prefix is None:
         prefix, rivals = _find(theirs.names, ours.names, same_shape)
         if rivals:
@@ -86,34 +110,41 @@ def match(
                 f"“{rivals[0].removeprefix(PUT)}” would match as many keys as "
                 f"“{prefix.removeprefix(PUT)}”: name the prefix to choose"
             )
-    files, collided = _assigned(theirs.names, ours.names, prefix)
+    front = unwrapped(prefix.removeprefix(PUT), wrappers)
+    files, collided, as_they_are = _assigned(
+        theirs.names, ours.names, front, put=prefix.startswith(PUT)
+    )
     for name in names if len(theirs.names) < len(names) else ():
-        if (taken := theirs.names[unwrapped(name)]) != name:
+        if (taken := theirs.names[unwrapped(name, wrappers)]) != name:
             collided[name] = taken
-    if len(ours.names) < len(keys) and not unwrapped(prefix):
+    if len(ours.names) < len(keys) and not front:
         # Two keys of the model that differ by a wrapper only: each is what it says.
-        files |= {key: key for key in set(keys).intersection(names)}
+        exact = set(keys).intersection(names)
+        files = {key: name for key, name in files.items() if name not in exact}
+        files |= {key: key for key in exact}
     if theirs.wrappers or ours.wrappers:
         met = dict.fromkeys((*theirs.wrappers, *ours.wrappers))
         words = ", ".join(f"“{word}.”" for word in met)
         notes.insert(0, f"{words} of a wrapper is passed over wherever it stands in a key")
     if prefix.startswith(PUT):
         notes.insert(0, f"“{prefix.removeprefix(PUT)}” is put before the file's keys")
-    elif unwrapped(prefix):
-        prefix = _as_written(prefix, names)
+    elif front and files:
+        prefix = _as_written(prefix, front, names, wrappers)
         notes.insert(0, f"“{prefix}” is taken off the front of the file's keys")
+    if as_they_are and asked:
+        what = "1 key matches" if as_they_are == 1 else f"{as_they_are:,} keys match"
+        notes.append(f"{what} without that prefix, which the file does not have there")
     return Matches(files, prefix, collided, notes)
 
 
 def _assigned(
-    theirs: Mapping[str, str], ours: Mapping[str, str], prefix: str
-) -> tuple[dict[str, str], dict[str, str]]:
+    theirs: Mapping[str, str], ours: Mapping[str, str], front: str, *, put: bool
+) -> tuple[dict[str, str], dict[str, str], int]:
     """Key of the file for each key of the model, and the file's keys that lost to another one.
 
-    A key that has the prefix wins over one that is the same without it.
+    A key that has the prefix wins over one that is the same without it; how many of the latter
+    match is told last.
     """
-    front = unwrapped(prefix.removeprefix(PUT))
-    put = prefix.startswith(PUT)
     files: dict[str, str] = {}
     second: list[tuple[str, str]] = []  # those that match only as they are
     for bare, name in theirs.items():
@@ -128,27 +159,28 @@ def _assigned(
             files[key] = name
         elif front and (put or not bare.startswith(front)) and bare in ours:
             second.append((ours[bare], name))
+    if not files:  # the prefix means none of these keys, so they are not what was asked for
+        return {}, {}, 0
     collided: dict[str, str] = {}
     for key, name in second:
         taken = files.setdefault(key, name)
         if taken != name:
             collided[name] = taken
-    return files, collided
+    return files, collided, len(second) - len(collided)
 
 
-def _as_written(prefix: str, names: Iterable[str]) -> str:
+def _as_written(prefix: str, front: str, names: Iterable[str], wrappers: tuple[str, ...]) -> str:
     """A prefix with the wrappers that stand in it, where all keys of the file agree on them."""
-    front = unwrapped(prefix)
     written = ""
     for name in names:
-        if not unwrapped(name).startswith(front):
+        if not unwrapped(name, wrappers).startswith(front):
             continue
         if not written:
             parts = name.split(".")
             length = front.count(".")
             taken = 0
-            while taken < len(parts) and (length or parts[taken] in _WRAPPERS):
-                length -= parts[taken] not in _WRAPPERS
+            while taken < len(parts) and (length or parts[taken] in wrappers):
+                length -= parts[taken] not in wrappers
                 taken += 1
             written = ".".join(parts[:taken]) + "."
         elif not name.startswith(written):

@@ -65,6 +65,7 @@ class LoadRecipe:
     path: str
     keys: Sequence[tuple[str, str]]  # key in the file, key of the state dict; each tensor once
     lazy: bool = False  # whether some were lazy
+    part: str = ""  # leads to the state dict in the file, where it is not the one found by itself
     complete: bool = False  # whether file and model have the same keys, in shapes that fit
 
 

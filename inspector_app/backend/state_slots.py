@@ -162,7 +162,8 @@ def _same_memory(one: Tensor, other: Tensor) -> bool:
 def _slot(tracer: _Tracer, key: str, value: Any) -> Slot:
     if not isinstance(value, Tensor):
         kind = type(value).__name__
-        return Slot(key, value, reason=f"it is no tensor but {kind}: only tensors are loaded")
+        reason = f"it is no tensor but {kind}, which only the model's own load_state_dict() can set"
+        return Slot(key, value, reason=reason)
     if is_lazy(value):
         row = tracer.row(key, value)
         known = row >= 0 and isinstance(value, UninitializedBuffer | UninitializedParameter)

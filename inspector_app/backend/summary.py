@@ -238,9 +238,16 @@ def _total_lines(tree: Tree, totals: Totals, kind: str) -> list[str]:
     table = tree.table
     frozen = totals.parameters - totals.trainable
     if kind == "checkpoint":
-        tensors = _counted(int((table.role == Role.TENSOR).sum()), "tensor")
+        every = int((table.role == Role.TENSOR).sum())
+        inside = int(((table.role == Role.TENSOR) & ((table.flags & Flag.SAVED) != 0)).sum())
         elements = _counted(totals.parameters + totals.buffers, "element")
-        return [f"{tensors} · {elements} · {bytes_text(totals.bytes)}"]
+        lines = [f"{_counted(inside, 'tensor')} · {elements} · {bytes_text(totals.bytes)}"]
+        if every > inside:
+            lines[0] += " in the state dict"
+            more = _counted(every - inside, "more tensor")
+            stand = "stands beside it and is" if every - inside == 1 else "stand beside it and are"
+            lines.append(f"{more} {stand} not counted here.")
+        return lines
     lines = [
         f"{_counted(totals.modules, 'module')} · {_counted(totals.parameters, 'parameter')} "
         f"({totals.trainable:,} trainable, {frozen:,} frozen) · "

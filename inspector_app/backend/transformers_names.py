@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import importlib
 import sys
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from inspector_app.backend.checkpoint import Checkpoint
-from inspector_app.backend.formats.values import Bytes, Entry, TensorFile
+from inspector_app.backend.formats.named_file import NamedFile
+from inspector_app.backend.formats.values import TensorFile
 from inspector_app.protocol.errors import RefusedError
 
 
@@ -107,33 +108,18 @@ def _run(group: _Group, model: Any, tensors: Mapping[str, Tensor]) -> dict[str, 
     return {name: value[0] if isinstance(value, list) else value for name, value in found.items()}
 
 
-class RenamedFile(TensorFile):
-    """A file under the names of a model; it holds the file that it is made of."""
+class RenamedFile(NamedFile):
+    """A file under the names of a model of transformers."""
 
     def __init__(self, file: TensorFile, names: _Names, model: nn.Module) -> None:
-        self._file = file
+        super().__init__(file, names.renamed)
         self._model = model
-        self._names = names.renamed
         self._made: dict[str, _Group] = {}  # by each name that comes out
         self._last: tuple[_Group, dict[str, Tensor]] | None = None
-        self.path, self.nbytes = file.path, file.nbytes
-        self.values, self.metadata, self.wrapper = file.values, file.metadata, file.wrapper
-        self.imports, self.sources = file.imports, file.sources
-        self.model, self.notes = file.model, file.notes
-        told = file.requires_grad
-        self.requires_grad = (
-            None
-            if told is None
-            else {new: told[old] for new, old in self._names.items() if old in told}
-        )
-        entries: dict[str, Entry] = {
-            new: file.entries[old] for new, old in self._names.items() if old in file.entries
-        }
         for group in names.groups.values():
             for name, entry in self._described(group).items():
-                entries[name] = entry
+                self.entries[name] = entry
                 self._made[name] = group
-        self.entries = entries
         self.state = [*self._names, *self._made]
         self.changed = sum(new != old for new, old in self._names.items())
 
@@ -194,23 +180,15 @@ class RenamedFile(TensorFile):
             self._last = group, _run(group, self._model, parts)
         return self._last[1][name]
 
-    def blocks(self, name: str) -> Iterator[Bytes]:
-        """See :class:`TensorFile`."""
-        return self._file.blocks(self._names[name])
-
-    def samples(self, count: int) -> Iterator[bytes]:
-        """Those of the file."""
-        return self._file.samples(count)
-
     def release(self) -> None:
         """See :class:`TensorFile`."""
         self._last = None
-        self._file.release()
+        super().release()
 
     def close(self) -> None:
         """See :class:`TensorFile`."""
         self._last = None
-        self._file.close()
+        super().close()
 
 
 def _unreadable(reason: str) -> MadeEntry:

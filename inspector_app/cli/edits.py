@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from inspector_app.cli.opening import resolved
 from inspector_app.cli.output import TerminalJob
 from inspector_app.cli.parser import Options, add_in_order
 from inspector_app.protocol.errors import RequestError
@@ -52,6 +53,8 @@ def read_edits(chosen: argparse.Namespace) -> list[tuple[str, str, m.Scheme | No
             edits.append((kind, pattern, parse_scheme(scheme)))
         elif text == "" and kind == "requires-grad":
             raise RequestError("--requires-grad is empty: name a file.")
+        elif kind == "requires-grad":
+            edits.append((kind, resolved(text), None))
         elif text == "":  # an unset shell variable must not mean everything
             raise RequestError(f'--{kind} has an empty pattern; "*" means everything.')
         else:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from inspector_app.cli.edits import Told, add_edits, carry_out, print_told, read_edits
-from inspector_app.cli.opening import open_with_state
+from inspector_app.cli.opening import open_with_state, resolved
 from inspector_app.cli.output import DONE, FAILED, TerminalJob, plain, print_result
 from inspector_app.cli.parser import (
     PATTERNS,
@@ -93,10 +93,11 @@ def run(chosen: argparse.Namespace, output: TextIO) -> int:
     """Edit, write, compare and report; the exit code says whether a fresh model takes the file."""
     edits = read_edits(chosen)
     options = _options(chosen)
+    out = resolved(chosen.out) if chosen.out else ""
     target = open_with_state(chosen, chosen.target)
     told = carry_out(target.session, edits, chosen.seed)
     told = Told(told.refused, list(dict.fromkeys(target.notes + told.notes)))
-    report = target.session.export(chosen.out, options, job=TerminalJob())
+    report = target.session.export(out, options, job=TerminalJob())
     code = FAILED if report.proof.state == "failed" else DONE
     if chosen.json:
         notes = list(dict.fromkeys(told.notes + report.notes))

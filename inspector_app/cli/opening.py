@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,11 @@ class Target:
         self.notes = [*opened.notes, *(loaded.notes if loaded else [])]
 
 
+def resolved(path: str) -> str:
+    """A path as it is meant now: a factory may change the current folder."""
+    return os.path.join(os.getcwd(), os.path.expanduser(path))
+
+
 def factory_arguments(chosen: argparse.Namespace) -> dict[str, Any]:
     """What ``--arg`` gives; raises RequestError."""
     from inspector_app.protocol.factory_arguments import parse_argument
@@ -70,11 +76,12 @@ def open_with_state(chosen: argparse.Namespace, target: str) -> Target:
     raised and nothing has been loaded.
     """
     check_state_options(chosen)
+    state = resolved(chosen.state) if chosen.state else ""
     found = open_session(chosen, target)
     if not chosen.state:
         return found
     session, job = found.session, TerminalJob()
-    plan = session.plan_state(chosen.state, chosen.prefix, job=job)
+    plan = session.plan_state(state, chosen.prefix, job=job)
     if not plan.complete:
         lines = difference_lines(plan, _SHOWN)
         more = len(plan.differences) - _SHOWN
@@ -90,7 +97,7 @@ def open_with_state(chosen: argparse.Namespace, target: str) -> Target:
             raise RefusedError(
                 f"{chosen.state} differs from the model in {keys}, so nothing was loaded. {cure}"
             )
-    loaded = session.load_state(chosen.state, chosen.prefix, fit=chosen.fit, job=job)
+    loaded = session.load_state(state, chosen.prefix, fit=chosen.fit, job=job)
     return Target(session, found.opened, plan, loaded)
 
 

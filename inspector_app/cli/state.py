@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TextIO
 
-from inspector_app.cli.opening import difference_lines, open_session
+from inspector_app.cli.opening import difference_lines, open_session, resolved
 from inspector_app.cli.output import DONE, FAILED, TerminalJob, print_result
 from inspector_app.cli.parser import Commands, add_command, add_json, add_opening, add_prefix
 
@@ -22,8 +22,9 @@ def add(commands: Commands) -> None:
 
 def run(chosen: argparse.Namespace, output: TextIO) -> int:
     """Print the differences; the exit code says whether there are any."""
+    file = resolved(chosen.file)
     session = open_session(chosen, chosen.target).session
-    plan = session.plan_state(chosen.file, chosen.prefix, job=TerminalJob())
+    plan = session.plan_state(file, chosen.prefix, job=TerminalJob())
     code = DONE if plan.complete else FAILED
     if chosen.json:
         print_result(output, plan, complete=plan.complete)

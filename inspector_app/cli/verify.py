@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TextIO
 
-from inspector_app.cli.opening import check_state_options, open_with_state
+from inspector_app.cli.opening import check_state_options, open_with_state, resolved
 from inspector_app.cli.output import DONE, FAILED, TerminalJob, print_result
 from inspector_app.cli.parser import Commands, add_command, add_json, add_opening, add_state
 from inspector_app.protocol.errors import RequestError
@@ -31,8 +31,9 @@ def run(chosen: argparse.Namespace, output: TextIO) -> int:
             raise RequestError("--arg belongs to the factory that --against names; there is none.")
         if chosen.state:
             raise RequestError("--state belongs to the model that --against names; there is none.")
+    file = resolved(chosen.file) if chosen.against else chosen.file
     session = open_with_state(chosen, chosen.against).session if chosen.against else Session()
-    report = session.verify(chosen.file, against="." if chosen.against else "", job=TerminalJob())
+    report = session.verify(file, against="." if chosen.against else "", job=TerminalJob())
     code = DONE if report.ok else FAILED
     if chosen.json:
         print_result(output, report)

@@ -78,7 +78,7 @@ class States(QObject):
 
         def planned(plan: StatePlan) -> None:
             if plan.complete:
-                request = LoadState(path=plan.path, prefix=plan.prefix)
+                request = LoadState(path=plan.path, prefix=plan.asked)
                 self._session.request(
                     request,
                     lambda edited: self._loaded(edited, plan, False),
@@ -182,7 +182,7 @@ class States(QObject):
             self._offer(text, "info", rest, "\n".join(edited.notes))
 
         self._session.request(
-            ApplyRequiresGrad(path=plan.path, prefix=plan.prefix),
+            ApplyRequiresGrad(path=plan.path, prefix=plan.asked),
             applied,
             label="Applying requires_grad",
         )

@@ -35,7 +35,7 @@ PRESETS: dict[str, PresetInfo] = {
             name="body",
             title="all but the last module",
             summary="Every parameter but those of the last module that has any: the head, mostly.",
-            nothing="all parameters are those of one module",
+            nothing="the model has no parameters, or all are those of one module",
         ),
         PresetInfo(
             name="norms",

@@ -103,3 +103,15 @@ def test_hostile_notes_are_taken_for_none(tmp_path):
     assert checkpoint.totals().parameters == 2
     assert checkpoint.spec("a").memory is None
     assert np.all(checkpoint.tree.table.tie == -1)
+
+
+def test_an_alias_is_a_row_tied_to_the_name_that_was_kept(exported, tmp_path):
+    model, path = exported
+    aliased = str(tmp_path / "aliased.safetensors")
+    export(open_checkpoint(path), aliased, ExportOptions(ties="alias"))
+    assert "tied.weight" not in load_file(aliased)
+    checkpoint = open_checkpoint(aliased)
+    table = checkpoint.tree.table
+    kept, alias = (table.paths.index(name) for name in ("0.weight", "tied.weight"))
+    assert table.tie[alias] == table.tie[kept] >= 0
+    assert torch.equal(checkpoint.tensor("tied.weight"), model[0].weight)

@@ -9,7 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector_app.backend.conversion import Conversion, conversion, problem_with_values
+from inspector_app.backend.conversion import (
+    Conversion,
+    conversion,
+    is_exact,
+    problem_with_values,
+)
 
 F64, F32, F16, B16 = torch.float64, torch.float32, torch.float16, torch.bfloat16
 E4, E5, E8 = torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e8m0fnu
@@ -112,3 +117,20 @@ def test_pieces_are_looked_at_one_by_one_and_empty_ones_hold_nothing():
     assert problem_with_values(pieces, F16)
     assert not problem_with_values(pieces[:2], F16)
     assert not problem_with_values([torch.zeros(0, dtype=I64)], I32)
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "exact"),
+    [
+        (torch.tensor([0.5, -0.0, math.nan, math.inf], dtype=torch.float64), torch.float32, True),
+        (torch.tensor([0.1], dtype=torch.float64), torch.float32, False),
+        (torch.tensor([1e-60], dtype=torch.float64), torch.float32, False),
+        (torch.tensor([1.5 + 2j], dtype=torch.complex128), torch.complex64, True),
+        (torch.tensor([1.5 + 0.1j], dtype=torch.complex128), torch.complex64, False),
+        (torch.tensor([0.5]), torch.float8_e4m3fn, True),
+        (torch.tensor([3, 255]), torch.uint8, True),
+    ],
+)
+def test_whether_digits_are_lost_is_said_by_the_values(values, target, exact):
+    assert conversion(values.dtype, target) is Conversion.LOSSY
+    assert is_exact([values[:0], values], target) is exact

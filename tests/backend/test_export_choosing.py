@@ -11,7 +11,7 @@ from torch import nn
 from inspector_app.backend.exporting import ExportFacts, export, keys_matching, plan_export
 from inspector_app.backend.states import StateDict, describe_value
 from inspector_app.protocol.errors import RefusedError, RequestError
-from inspector_app.protocol.messages import ExportOptions
+from inspector_app.protocol.messages import ExportOptions, Rename
 from tests.backend.exports import Tied
 
 KEYS = ["fc1.weight", "fc1.bias", "fc10.weight", "enc.0.w", "enc.1.w", "enc", "a[0]", ".x", "y"]
@@ -208,3 +208,15 @@ def test_what_a_checkpoint_noted_goes_before_what_it_says_now(tmp_path):
     source = StateDict(Tied().state_dict())
     export(source, str(tmp_path / "x"), ExportOptions(trainable=True), facts=facts)
     assert set(load_file(tmp_path / "x")) == {"norm.bias"}
+
+
+def test_a_renaming_that_another_one_always_comes_before_is_refused():
+    source = StateDict({"model.weight": torch.ones(2)})
+    inner = [Rename(old="model.", new=""), Rename(old="model.w", new="v")]
+    with pytest.raises(RequestError, match="All keys that begin with"):
+        plan_export(source, ExportOptions(renames=inner))
+    put, off = Rename(old="", new="a."), Rename(old="model.")
+    with pytest.raises(RequestError, match="the first that fits counts: put it first"):
+        plan_export(source, ExportOptions(renames=[put, off]))
+    with pytest.raises(RequestError, match="All keys are renamed by what stands before"):
+        plan_export(source, ExportOptions(renames=[off, put]))

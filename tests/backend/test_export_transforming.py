@@ -136,7 +136,6 @@ def names_after(keys, *renames, **options):
         ([("module.", "")], ["a.w", "b.w", "c"]),
         ([("", "x.")], ["x.module.a.w", "x.module.b.w", "x.c"]),
         ([("module.a.", "first."), ("module.", "")], ["first.w", "b.w", "c"]),
-        ([("module.", ""), ("module.a.", "first.")], ["a.w", "b.w", "c"]),
         ([("c", "d")], ["module.a.w", "module.b.w", "d"]),
     ],
 )

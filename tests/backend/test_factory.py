@@ -282,3 +282,35 @@ def test_a_seed_that_torch_cannot_take(write: Any, seed: int) -> None:
     path = write("from torch import nn\ndef make(): return nn.Identity()")
     with pytest.raises(TargetError, match="too large"):
         open_target(f"{path}:make", seed=seed)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["bias: bool", "bias=True", "bias: 'bool | None' = None", "bias: int = 1", "bias=0.5"],
+)
+def test_text_is_no_number_and_no_truth(write: Any, parameter: str) -> None:
+    path = write(f"def make({parameter}): return nn.Linear(2, 3, bias=bool(bias))")
+    said = refusal(f"{path}:make", arguments={"bias": "flase"}).sentence
+    assert "for 'bias', and \"flase\" is text: give bias=VALUE" in said
+    opened(f"{path}:make", arguments={"bias": False})
+
+
+@pytest.mark.parametrize("parameter", ["kind", "kind='a'", "kind: 'int | str' = 3", "kind=None"])
+def test_text_is_taken_where_it_may_be_meant(write: Any, parameter: str) -> None:
+    path = write(f"def make({parameter}): return nn.Linear(2, 3)")
+    opened(f"{path}:make", arguments={"kind": "text"})
+
+
+def test_a_file_sees_a_command_line_of_its_own(write: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(sys, "argv", ["inspector-app", "summary", "--json"])
+    path = write(
+        "import argparse, sys\n"
+        "options = argparse.ArgumentParser()\n"
+        "options.add_argument('--hidden', type=int, default=4)\n"
+        "at_import = options.parse_args()\n"
+        "def make():\n"
+        "    assert sys.argv == [__file__]\n"
+        "    return nn.Linear(2, options.parse_args().hidden)"
+    )
+    assert opened(f"{path}:make").model.out_features == 4
+    assert sys.argv == ["inspector-app", "summary", "--json"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from inspector_app.backend.failures import model_error
+from inspector_app.backend.failures import model_error, spoken
 from inspector_app.backend.inputs import Inputs
 from inspector_app.backend.running import run
 from inspector_app.protocol.errors import ModelError
@@ -100,3 +100,9 @@ def test_an_exception_that_cannot_describe_itself() -> None:
             raise ValueError
 
     assert model_error(Mute(), "The model").sentence == "The model raised Mute."
+
+
+def test_a_line_that_announces_the_next_one_is_told_with_it():
+    assert spoken(ValueError("Bad field 'x':\n    expected int\nmore")) == (
+        "ValueError: Bad field 'x': expected int"
+    )

@@ -135,3 +135,9 @@ def test_what_is_not_refused_goes_through(name, shape):
         assert tensor.isfinite().all()
     else:
         assert "dimensional" in problem or "no elements" in problem
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.float16])
+def test_a_constant_that_would_be_cut_down_is_refused(dtype):
+    assert "cannot hold 1e+30" in str(filling._constant_problem(1e30, dtype))
+    assert filling._constant_problem(0.3, dtype) is None

@@ -135,5 +135,36 @@ def test_matches_are_one_to_one_and_are_found_again_by_their_prefix(names, keys)
     assert len(set(found.files.values())) == len(found.files)
     assert set(found.files.values()) <= set(names)
     again = match(names, keys, found.prefix)
+    if any("“module.”" in note and "of a wrapper" in note for note in found.notes):
+        again = match(names, keys, None)  # which no prefix says
     assert (again.files, again.prefix) == (found.files, found.prefix)
     assert len(found.files) >= len(match(names, keys, "").files)
+
+
+def test_module_of_a_wrapper_inside_of_the_file_or_of_the_model_is_passed_over():
+    ours = ["features.0.weight", "features.0.bias", "head.weight"]
+    inner = ["features.module.0.weight", "features.module.0.bias", "head.weight"]
+    found = matched(inner, ours)
+    assert found.files == dict(zip(ours, inner, strict=True))
+    assert found.notes == ["“module.” of a wrapper is passed over wherever it stands in a key"]
+    assert matched(ours, inner).files == dict(zip(inner, ours, strict=True))
+
+
+def test_wrappers_of_both_are_exchanged_for_each_other():
+    held = ["model." + key for key in KEYS]
+    for front in ("module.", "model.module.", "module._orig_mod.model.", "model.module._orig_mod."):
+        theirs = [front + key for key in KEYS]
+        assert matched(theirs, held).files == dict(zip(held, theirs, strict=True)), front
+
+
+def test_module_as_a_name_of_the_model_itself_is_kept():
+    ours = ["module.weight", "weight"]
+    assert matched(ours, ours).files == {key: key for key in ours}
+
+
+def test_a_prefix_that_means_no_key_lets_none_match_as_it_is():
+    theirs = [*KEYS, "ema.other"]
+    assert matched(theirs, prefix="ema.").files == {}
+    found = matched([*KEYS[1:], "ema.conv.weight"], prefix="ema.")
+    assert found.files["conv.weight"] == "ema.conv.weight"
+    assert found.notes[-1].startswith("3 keys match without that prefix")

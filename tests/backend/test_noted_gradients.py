@@ -114,7 +114,8 @@ def test_a_prefix_is_found_for_it_as_well(session, tmp_path):
     session.open("tests.backend.load_models:wrapped")
     edited = session.apply_requires_grad(path)
     assert frozen(session._opened.model) == ["module.weight"]
-    assert edited.history[0].prefix == "+module."
+    assert edited.notes[0] == "“module.” is put before the file's keys"
+    assert edited.history[0].prefix is None
 
 
 def test_one_tensor_noted_as_both_is_left_alone_and_told(session, tmp_path):

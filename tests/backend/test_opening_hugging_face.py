@@ -212,3 +212,33 @@ def test_the_environment_is_as_it_was(tmp_path, monkeypatch):
     assert "TRANSFORMERS_OFFLINE" not in os.environ
     assert transformers.utils.logging.get_verbosity() == verbosity
     assert online == sys.modules["huggingface_hub.constants"].HF_HUB_OFFLINE
+
+
+def test_what_the_configuration_asks_for_in_vain_is_told(tmp_path):
+    own = {"AutoModel": "modeling_own.M"}
+    opened = open_target(str(config_of(tmp_path, **TINY, architectures=["OwnModel"])))
+    assert opened.notes[0] == (
+        "config.json names OwnModel: transformers has no such class, so this is a GPT2Model."
+    )
+    folder = config_of(tmp_path, **TINY, architectures=["OwnModel"], auto_map=own)
+    assert (
+        "its code comes with the folder, which is not run here" in open_target(str(folder)).notes[0]
+    )
+    folder = config_of(tmp_path, **TINY, architectures=["GPT2Model"], auto_map=own)
+    assert "auto_map" in open_target(str(folder)).notes[0]
+    folder = config_of(tmp_path, **TINY, architectures=["GPT2Model"])
+    assert [note for note in open_target(str(folder)).notes if "config.json" in note] == []
+
+
+def test_tied_weights_that_the_file_names_twice_need_no_conversion(tmp_path):
+    model = gpt2(architectures=["GPT2LMHeadModel"])
+    model.config.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    notes = open_target(str(tmp_path)).notes
+    assert not any("unlike this version" in note for note in notes)
+
+
+def test_a_field_of_the_wrong_kind_is_told_to_the_end(tmp_path):
+    said = sentence(config_of(tmp_path, model_type="bert", hidden_size="x"))
+    assert "hidden_size" in said
+    assert not said.endswith(":.")

@@ -180,3 +180,13 @@ def test_a_package_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert "is a pipe" in sentence(tmp_path / "pipe")
+
+
+def test_what_is_near_is_said_to_be_in_the_current_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.pt").touch()
+    with pytest.raises(TargetError) as raised:
+        open_target("nofile.pt")
+    assert ". . " not in raised.value.sentence
+    with pytest.raises(TargetError, match=r"The current folder has there\.pt\."):
+        open_target("no-file.pt")

@@ -100,3 +100,14 @@ def test_other_archives_of_torch_are_named(tmp_path):
         with pytest.raises(TargetError, match=word) as raised:
             open_checkpoint(tmp_path / name)
         assert str(tmp_path / name) in raised.value.sentence
+
+
+def test_a_compressed_archive_is_no_damage_and_told_with_the_cure(tmp_path):
+    plain = written(tmp_path, {"w": torch.ones(3)})
+    packed = tmp_path / "packed.pt"
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.infolist():
+            new.writestr(member.filename, old.read(member))
+    with pytest.raises(TargetError, match=r"compressed.*pack it again without compression") as told:
+        open_checkpoint(packed)
+    assert "damaged" not in told.value.sentence

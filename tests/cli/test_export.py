@@ -49,7 +49,7 @@ def test_the_first_renaming_that_fits_is_carried_out(export):
     assert sorted(load_file("out")) == [
         "body.bias", "body.weight", "net.output.bias", "net.output.weight",
     ]  # fmt: skip
-    export("mlp", "--add-prefix", "net.", "--rename", "hidden.=body.")
+    export("mlp", "--add-prefix", "net.")
     assert all(name.startswith("net.") for name in load_file("out"))
     export("mlp", "--remove-prefix", "hidden.", "--only", "hidden")
     assert sorted(load_file("out")) == ["bias", "weight"]

@@ -93,3 +93,25 @@ def test_a_trusted_model_is_a_model(capfd):
     assert (found["kind"], found["totals"]["parameters"]) == ("model", 9)
     assert "trust" not in found
     assert main(["export", "whole.pt", "out", "--trust", "--freeze", "*"]) == DONE
+
+
+def test_paths_mean_what_they_meant_before_the_factory_changed_the_folder(
+    tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "moves.py").write_text(
+        "import os\nfrom torch import nn\n"
+        f"def build():\n    os.chdir({str(tmp_path / 'elsewhere')!r})\n    return nn.Linear(2, 2)\n"
+    )
+    outs = ("one.safetensors", "two.safetensors")
+    for out, more in zip(outs, ([], ["--state", outs[0], "--requires-grad", outs[0]]), strict=True):
+        monkeypatch.chdir(tmp_path)
+        assert main(["export", "moves.py:build", out, *more]) == DONE
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".safetensors") == [
+        *outs
+    ]
+    monkeypatch.chdir(tmp_path)
+    assert main(["state", "moves.py:build", outs[0]]) == DONE
+    monkeypatch.chdir(tmp_path)
+    assert main(["verify", outs[0], "--against", "moves.py:build"]) == DONE
+    assert not list((tmp_path / "elsewhere").iterdir())

@@ -364,6 +364,7 @@ class FakeBackend:
             differences=self.differences,
             fits=saved - missing + sum(found.fits for found in self.differences),
             prefix="module." if request.prefix is None else request.prefix,
+            asked=request.prefix,
             notes=[],
             undoable=True,
             requires_grad=self.requires_grad,

@@ -82,9 +82,7 @@ def test_what_fits_is_loaded_on_request(qtbot, session, compared):
     assert fit
     assert plan.path == "/x/weights.pt"
     assert edited.history[-1].kind == "load"
-    assert asked(session, LoadState) == [
-        LoadState(path="/x/weights.pt", prefix="module.", fit=True)
-    ]
+    assert asked(session, LoadState) == [LoadState(path="/x/weights.pt", fit=True)]
     assert not compared.isVisible()
 
 

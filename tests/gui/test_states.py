@@ -105,7 +105,7 @@ def test_the_requires_grad_of_the_file_is_one_click(place):
     assert place.offers == ["Apply stored requires_grad (2)"]
     place.take("Apply stored requires_grad (2)")
     place.settle()
-    assert place.asked(ApplyRequiresGrad) == [ApplyRequiresGrad(path="/x/w.pt", prefix="module.")]
+    assert place.asked(ApplyRequiresGrad) == [ApplyRequiresGrad(path="/x/w.pt")]
     assert "requires_grad of 2 tensors is as w.pt says" in place.notices.text
     assert place.offers == []
 
@@ -125,7 +125,7 @@ def test_a_state_that_fits_is_laid_on_at_once(place):
     place.session.backend.differences = []
     place.states.lay_on("/x/w.pt")
     place.settle()
-    assert place.asked(LoadState) == [LoadState(path="/x/w.pt", prefix="module.")]
+    assert place.asked(LoadState) == [LoadState(path="/x/w.pt")]
     assert "loaded from w.pt" in place.notices.text
 
 

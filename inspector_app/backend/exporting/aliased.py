@@ -6,16 +6,19 @@ tree shows by names of their own, are none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from inspector_app.backend.checkpoint import Checkpoint
+from inspector_app.backend.exporting.choosing import keys_matching
 from inspector_app.backend.formats.values import Bytes
 from inspector_app.backend.notes import noted_aliases
+from inspector_app.backend.planning import name_list
 from inspector_app.backend.states import Spec
-from inspector_app.protocol.errors import RefusedError
+from inspector_app.protocol.errors import RefusedError, RequestError
 
 
 class Aliased:
@@ -29,6 +32,37 @@ class Aliased:
         self._aliases = noted_aliases(checkpoint.metadata, held)
         self._names = [*held, *self._aliases]
         self._kept = set(self._aliases.values())
+        self._took = False
+
+    def take_beside(self, patterns: Iterable[str]) -> None:
+        """Make keys of what stands beside the state dict where a pattern means no key of that.
+
+        Raises RequestError naming a pattern that means neither.
+        """
+        inside = set(self._names)
+        beside = [name for name in self._checkpoint.file.entries if name not in inside]
+        for pattern in patterns if beside else ():
+            with suppress(RequestError):
+                keys_matching(list(inside), [pattern])
+                continue
+            found = keys_matching(beside, [pattern])
+            self._names += [name for name in beside if name in found]
+            beside = [name for name in beside if name not in found]
+            self._took = True
+
+    @property
+    def told(self) -> list[str]:
+        """The sentence about what stands beside the state dict and is not written."""
+        file = self._checkpoint.file
+        if self._took or not file.beside:
+            return []
+        named = name_list(file.beside, len(file.beside))
+        notes = [f"the state dict “{file.wrapper}” is written, not what stands beside it: {named}"]
+        if file.others:
+            first = file.others[0]
+            named = name_list(file.others, len(file.others))
+            notes.append(f"also holds {named}: only “{first}” (--only {first}) writes that one")
+        return notes
 
     @property
     def metadata(self) -> dict[str, str]:

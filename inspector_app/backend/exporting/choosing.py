@@ -52,13 +52,23 @@ def renamed(name: str, renames: Iterable[Rename]) -> str:
 
 
 def check_renames(names: Sequence[str], renames: Iterable[Rename]) -> None:
-    """Raise RequestError naming a renaming that fits no key."""
+    """Raise RequestError naming a renaming that fits no key, or only keys that others renamed."""
+    left = list(names)
     for rename in renames:
-        if not any(name.startswith(rename.old) for name in names):
+        fitting = [name for name in left if name.startswith(rename.old)]
+        left = [name for name in left if not name.startswith(rename.old)]
+        if fitting:
+            continue
+        if any(name.startswith(rename.old) for name in names):
+            which = f' that begin with "{rename.old}"' if rename.old else ""
             raise RequestError(
-                f'No key to be written begins with "{rename.old}", so nothing can be renamed to '
-                f'begin with "{rename.new}".'
+                f"All keys{which} are renamed by what stands before that already, and the first "
+                "that fits counts: put it first, or leave it out."
             )
+        raise RequestError(
+            f'No key to be written begins with "{rename.old}", so nothing can be renamed to '
+            f'begin with "{rename.new}".'
+        )
 
 
 def collisions(new_names: dict[str, str]) -> dict[str, str]:

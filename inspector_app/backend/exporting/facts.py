@@ -9,7 +9,7 @@ Values that are not plain text are JSON:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ class ExportFacts:
 
     ``requires_grad`` is that of each parameter by its key, None where it is not known.  ``carried``
     are the metadata of an open checkpoint.  They are kept; what they tell of the model behind the
-    checkpoint goes before what is told here.
+    checkpoint goes before what is told here.  ``told`` are sentences for the plan.
     """
 
     target: str = ""
@@ -44,6 +44,7 @@ class ExportFacts:
     edits: list[JournalEntry] = field(default_factory=list)
     requires_grad: Mapping[str, bool] | None = None
     carried: Mapping[str, str] = field(default_factory=dict)
+    told: Sequence[str] = ()
 
     @property
     def trains(self) -> Mapping[str, bool] | None:

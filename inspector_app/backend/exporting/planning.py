@@ -87,7 +87,7 @@ class _Planner:
         self._target = dtype_named(options.dtype)
         self._left_out: list[LeftOut] = []
         self._refused: list[LeftOut] = []
-        self._notes: list[str] = []
+        self._notes: list[str] = list(facts.told)
         self._specs: dict[str, Spec] = {}  # by key, of all that could be written
 
     def plan(self) -> Plan:

@@ -11,6 +11,7 @@ import io
 import os
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -64,14 +65,22 @@ def why_not_tried(plan: Plan, options: ExportOptions) -> str:
 
 
 def _read(paths: Sequence[str], options: ExportOptions) -> dict[str, Any]:
-    """All values of the files, as the libraries give them; mapped, not read."""
-    found: dict[str, Any] = {}
+    """All values of the files, as the libraries give them; mapped, not read.
+
+    The versions of the modules, by which they load what older ones wrote, come with a state dict.
+    """
+    found: OrderedDict[str, Any] = OrderedDict()
+    versions: dict[str, Any] = {}
     for path in paths:
         if options.format == "torch":
-            found.update(torch.load(path, map_location="cpu", mmap=True, weights_only=True))
+            state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+            found.update(state)
+            versions.update(getattr(state, "_metadata", None) or {})
         else:
             with safe_open(path, "pt") as file:
                 found.update((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118 - no mapping
+    if versions:
+        vars(found)["_metadata"] = versions
     return found
 
 
@@ -79,7 +88,8 @@ def _storages(values: Any) -> set[int]:
     """Addresses of the memory of tensors."""
     found = set()
     for value in values:
-        with contextlib.suppress(RuntimeError, NotImplementedError):
+        # What is lazy raises ValueError.
+        with contextlib.suppress(RuntimeError, NotImplementedError, ValueError):
             found.add(value.untyped_storage().data_ptr())
     return found - {0}
 

@@ -131,7 +131,9 @@ class Core:
         """The answer to an edit whose work is done: flags read again, revision counted."""
         self.revision += 1
         if getattr(edit, "attributes", None):
-            change = self._rebuilt()  # a module's own code set attributes: rows may have come
+            change = self._rebuilt(
+                ran=False
+            )  # a module's own code set attributes: rows may have come
         else:
             known = edit.rows[np.isin(edit.rows, self._tree.table.ids)]
             positions = self._tree.table.positions(known)
@@ -160,14 +162,17 @@ class Core:
                 loaded = loaded or entry.kind == "load"
         return np.concatenate(written) if loaded else None
 
-    def _rebuilt(self) -> RowsChange:
-        """Walk the model again: a forward may materialise lazy layers or keep new tensors."""
+    def _rebuilt(self, *, ran: bool = True) -> RowsChange:
+        """Walk the model again: a forward may materialise lazy layers or keep new tensors.
+
+        Where it did not run, an edit of the journal did that.
+        """
         assert isinstance(self._opened, OpenModel)
         before = self._tree.table
         tree = build_tree(self._opened.model, self._tree)
         lazy = before.ids[(before.flags & Flag.LAZY) != 0]
         still = tree.table.ids[(tree.table.flags & Flag.LAZY) != 0]
-        self._materialised = self._materialised or not np.isin(lazy, still).all()
+        self._materialised = self._materialised or (ran and not np.isin(lazy, still).all())
         self._tree, _ = marked(tree, self._settled())
         change = difference(before, self._tree.table)
         if not change.empty:

@@ -33,14 +33,14 @@ class Exporting(Core):
 
     def plan_export(self, options: m.ExportOptions = _ALL, job: Job = NO_JOB) -> m.ExportPlan:
         """What :meth:`export` would write."""
-        source, facts, slots = self._to_export()
+        source, facts, slots = self._to_export(options.only)
         options = self._spelled_out(options, slots)
         only = self._keys(options.only, slots)
         return exporting.plan_export(source, options, only=only, facts=facts, job=job)
 
     def export(self, path: str, options: m.ExportOptions = _ALL, job: Job = NO_JOB) -> m.Exported:
         """Write verified files, and try them on a fresh model."""
-        source, facts, slots = self._to_export()
+        source, facts, slots = self._to_export(options.only)
         options = self._spelled_out(options, slots)
         only = self._keys(options.only, slots)
 
@@ -84,15 +84,22 @@ class Exporting(Core):
         assert self._opened is not None
         return StateDict(state_of(self._opened.model))
 
-    def _to_export(self) -> tuple[StateSource, exporting.ExportFacts, list[Slot]]:
+    def _to_export(
+        self, only: m.Selection | None
+    ) -> tuple[StateSource, exporting.ExportFacts, list[Slot]]:
         """The state dict of the open target, what is said of it, and its rows by key."""
         source = self._source("export")
         opened = self._opened
         assert opened is not None
         if isinstance(opened, Checkpoint):
             assert isinstance(source, Aliased)
+            if only is not None:
+                source.take_beside(self._patterns(only))
             facts = exporting.ExportFacts(
-                target=opened.target, requires_grad=opened.requires_grad, carried=source.metadata
+                target=opened.target,
+                requires_grad=opened.requires_grad,
+                carried=source.metadata,
+                told=source.told,
             )
             return source, facts, []
         assert isinstance(source, StateDict)

@@ -9,6 +9,7 @@ from torch import nn
 
 from inspector_app.backend import comparing_state, loading, planning
 from inspector_app.backend.checkpoint import Checkpoint
+from inspector_app.backend.choosing_state import chosen_state
 from inspector_app.backend.collecting import without_collection
 from inspector_app.backend.facade.core import Core
 from inspector_app.backend.jobs import NO_JOB, Job
@@ -31,9 +32,10 @@ class Loading(Core):
         """What :meth:`load_state` would load, and what does not fit; nothing is changed."""
         opened = self._model_for("load")
         with closing(open_checkpoint(path)) as file:
-            checkpoint, laying = self._laying(opened.model, self._tree, file, prefix, job)
+            chosen, rest = chosen_state(file, prefix)
+            checkpoint, laying = self._laying(opened.model, self._tree, chosen, rest, job)
             noted = checkpoint.requires_grad
-            wanted = None if noted is None else wanted_gradients(self._tree, noted, prefix)
+            wanted = None if noted is None else wanted_gradients(self._tree, noted, rest)
             size = loading.size_kept(laying)
             undoable = self._snapshots.can_keep(size)
             notes = [*laying.notes, *loading.overlap_notes(laying)]
@@ -47,6 +49,7 @@ class Loading(Core):
                 differences=laying.differences,
                 fits=laying.fits,
                 prefix=laying.prefix,
+                asked=prefix,
                 notes=notes,
                 undoable=undoable,
                 requires_grad=0 if wanted is None else wanted.tensors(self._tree),
@@ -62,7 +65,8 @@ class Loading(Core):
         """
         opened = self._model_for("load")
         with closing(open_checkpoint(path)) as file:
-            checkpoint, laying = self._laying(opened.model, self._tree, file, prefix, job)
+            chosen, rest = chosen_state(file, prefix)
+            checkpoint, laying = self._laying(opened.model, self._tree, chosen, rest, job)
             name = os.path.basename(checkpoint.path)
             if not laying.fits or (laying.differences and not fit):
                 raise RefusedError(
@@ -78,7 +82,7 @@ class Loading(Core):
                 touched=edit.touched,
                 patterns=[],
                 path=checkpoint.path,
-                prefix=laying.prefix,
+                prefix=prefix,
                 fit=fit,
                 digest=digest,
             )
@@ -92,7 +96,8 @@ class Loading(Core):
         Raises RefusedError where the file notes none, or none of it can be set.
         """
         self._model_for("freeze")
-        with closing(open_checkpoint(path)) as checkpoint:
+        with closing(open_checkpoint(path)) as file:
+            checkpoint, rest = chosen_state(file, prefix)
             name = os.path.basename(checkpoint.path)
             noted = checkpoint.requires_grad
             if noted is None:
@@ -100,7 +105,7 @@ class Loading(Core):
                     f"{name} does not note requires_grad: files that this program exported do, and "
                     "torch files whose tensors were saved as parameters."
                 )
-            wanted = wanted_gradients(self._tree, noted, prefix)
+            wanted = wanted_gradients(self._tree, noted, rest)
             edit = apply_gradients(self._tree, wanted)
             entry = m.JournalEntry(
                 number=self._journal.next_number,
@@ -109,7 +114,7 @@ class Loading(Core):
                 touched=edit.touched,
                 patterns=[],
                 path=checkpoint.path,
-                prefix=wanted.prefix,
+                prefix=prefix,
                 digest=checkpoint.fingerprint(),
             )
         return self._carried_out(edit, entry)

@@ -23,7 +23,12 @@ from inspector_app.backend.formats.torch_file import TorchFile
 from inspector_app.backend.formats.torch_storages import Storages
 from inspector_app.backend.formats.torch_values import Builders
 from inspector_app.backend.formats.values import Check
-from inspector_app.backend.formats.zip_directory import Directory, data_start, read_directory
+from inspector_app.backend.formats.zip_directory import (
+    Directory,
+    SealedError,
+    data_start,
+    read_directory,
+)
 from inspector_app.backend.notes import NOTES_MEMBER
 from inspector_app.protocol.errors import TargetError
 
@@ -49,7 +54,7 @@ class _Records(Storages):
             held = self._sizes[place]
             raise ValueError(f"its record {key[:50]} has {held:,} of {size:,} bytes")
         if place in self._sealed:
-            raise ValueError(f"its record {key[:50]} is compressed or encrypted")
+            raise SealedError(f"its record {key[:50]} is compressed or encrypted")
         return place + 1
 
 

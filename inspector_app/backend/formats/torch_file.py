@@ -18,6 +18,7 @@ from inspector_app.backend.formats.torch_imports import imports_of
 from inspector_app.backend.formats.torch_listing import list_values
 from inspector_app.backend.formats.torch_storages import StoredTensor
 from inspector_app.backend.formats.values import BLOCK, Bytes, Check, TensorFile, unchecked
+from inspector_app.backend.formats.zip_directory import SealedError
 from inspector_app.protocol.errors import RefusedError
 
 
@@ -36,6 +37,12 @@ class TorchFile(MappedFile, TensorFile):
         try:
             with without_collection():
                 self._read_description(check)
+        except SealedError as error:
+            self.close()
+            raise DamagedFileError(
+                f"{self.path} cannot be read as it is: {error}, and torch.save compresses nothing. "
+                "Unpack it and pack it again without compression (zip -0)."
+            ) from None
         except ValueError as error:
             self.close()
             raise self._damaged(str(error)) from None
@@ -61,6 +68,7 @@ class TorchFile(MappedFile, TensorFile):
         self.state = listing.state
         self.nested = listing.nested
         self.wrapper = listing.wrapper
+        self.beside, self.others = listing.beside, listing.others
         self.model = listing.model
         self.imports = imports_of(names)
         told = [entries[name] for name in self.state if name in entries]

@@ -34,6 +34,7 @@ WRAPPERS = (
     *("params_ema", "params", "ema_state_dict", "ema", "generator", "weights"),
 )
 _USUAL = frozenset(WRAPPERS)
+BESIDE = " (beside the state dict)"  # behind a name that the state dict has as well
 _MODULE_PARTS: dict[str, Role] = {"_parameters": "parameter", "_buffers": "buffer", "_modules": ""}
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
@@ -41,6 +42,7 @@ _PLAIN = (bool, int, float, str, bytes, type(None))
 class Listing(msgspec.Struct):
     """All names.  ``state`` are those of the state dict, in order; the others stand beside it.
 
+    ``beside`` names what stands there as a whole, ``others`` lead to state dicts among that.
     ``nested`` are keys of the state dict that are no row, but whose values have rows of their own.
     ``model`` names the class of what may be a module, where the file holds such an object.
     """
@@ -51,6 +53,8 @@ class Listing(msgspec.Struct):
     wrapper: str = ""  # where the state dict was found
     model: str = ""
     nested: list[str] = []
+    beside: list[str] = []
+    others: list[str] = []
 
 
 def _cut(text: str) -> str:
@@ -335,15 +339,20 @@ def list_values(root: Any, size: int, limit: int = OPCODES_LIMIT) -> Listing:
         nested = [key for key in map(_key, state[::2]) if key not in rows]
     if names:  # or there is nothing beside it
         first_words = {name.split(".", 1)[0] for name in (*lister.tensors, *lister.values)}
-    beside, above = root, ""
+    listing = Listing(lister.tensors, lister.values, in_state, ".".join(names), nested=nested)
+    holder, above = root, ""
     for depth, name in enumerate(names):
-        for key, value in _direct(beside):
+        for key, value in _direct(holder):
             word = _key(key)
             if word == name and type(key) is str:
                 continue
             if not depth and word in first_words:
-                word = f"{word} (beside the state dict)"
+                word += BESIDE
             lister.walk(above + word, value)
-        beside, above = beside.get(name), f"{above}{name}."
-    model = _model(root, state)
-    return Listing(lister.tensors, lister.values, in_state, ".".join(names), model, nested)
+            listing.beside.append(above + word)
+            inner, found = _find_state(value)
+            if _has_tensors(found) or _is_module(found):
+                listing.others.append(".".join((above + word, *inner)))
+        holder, above = holder.get(name), f"{above}{name}."
+    listing.model = _model(root, state)
+    return listing

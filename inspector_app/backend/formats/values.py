@@ -83,7 +83,9 @@ class TensorFile(ABC):
     ``entries`` are its tensors and ``values`` all else, by name.  ``state`` are the names that
     belong to the state dict, in its order; the others stand beside it.  ``nested`` are keys of it
     whose values, extra state, are shown by their own names ("key.name").  ``wrapper`` is the name
-    under which the state dict was found.  ``metadata`` are strings that the file carries.
+    under which the state dict was found, ``beside`` names what stands beside that, and ``others``
+    lead to the state dicts among it; ``part`` is the one of them that this is, where a person chose
+    one.  ``metadata`` are strings that the file carries.
 
     ``imports`` are names that torch would import to load the file whole, ``sources`` the source
     text of classes that came with it, by their names.  ``model`` is the class of the whole object
@@ -101,6 +103,9 @@ class TensorFile(ABC):
     values: Mapping[str, PlainValue] = {}
     metadata: Mapping[str, str] = {}
     wrapper: str = ""
+    beside: Sequence[str] = ()
+    others: Sequence[str] = ()
+    part: str = ""
     imports: Sequence[Import] = ()
     sources: Mapping[str, str] = {}
     model: str = ""

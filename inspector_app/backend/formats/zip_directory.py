@@ -37,6 +37,10 @@ _MAX_32 = 0xFFFFFFFF
 Read = Callable[[int, int], bytes]  # (offset, size)
 
 
+class SealedError(ValueError):
+    """A member is compressed or encrypted: no damage, but nothing that can be read as it lies."""
+
+
 class Directory(NamedTuple):
     """The members of an archive, in the directory's order.
 
@@ -58,7 +62,7 @@ class Directory(NamedTuple):
         """
         place = self.places[name]
         if place in self.sealed:
-            raise ValueError(f'its member "{name[:100]}" is compressed or encrypted')
+            raise SealedError(f'its member "{name[:100]}" is compressed or encrypted')
         return place
 
     def size(self, name: str) -> int:

@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import os
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,14 @@ from inspector_app.backend.opening.failing import failed
 from inspector_app.protocol.errors import InspectorError, TargetError
 
 DEFAULT_FACTORY = "build_model"
+_NUMBERS = (bool, int, float)
+_OPTIONAL = (
+    "typing",
+    "Optional",
+    "Union",
+    "None",
+    "NoneType",
+)  # words of an annotation beside types
 
 
 # -- loading ---------------------------------------------------------------------------------------
@@ -42,6 +51,17 @@ def put_first(folder: str) -> None:
     """Let imports look into ``folder`` first, as ``python file.py`` does."""
     if not sys.path or sys.path[0] != folder:
         sys.path.insert(0, folder)
+
+
+@contextmanager
+def as_program(path: str) -> Iterator[None]:
+    """Let code see a command line of its own, ``[path]``: ours is none of its business."""
+    kept = sys.argv
+    sys.argv = [path]
+    try:
+        yield
+    finally:
+        sys.argv = kept
 
 
 def load_file(path: Path, *, user_path: bool) -> ModuleType:
@@ -68,7 +88,8 @@ def load_file(path: Path, *, user_path: bool) -> ModuleType:
     importlib.invalidate_caches()
     failure = None
     try:
-        spec.loader.exec_module(module)
+        with as_program(str(path)):
+            spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a person's file raises
@@ -86,7 +107,8 @@ def load_package(name: str, *, user_path: bool) -> ModuleType:
     importlib.invalidate_caches()
     failure = None
     try:
-        return importlib.import_module(name)
+        with as_program(name):
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = str(error.name or "")
         if name == missing or name.startswith(missing + "."):
@@ -163,8 +185,31 @@ def _listed(names: list[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
+def _numbers(parameter: inspect.Parameter) -> str:
+    """What a parameter takes where that is numbers or truth alone ("int or float"), else ""."""
+    if parameter.annotation is parameter.empty:
+        kind = type(parameter.default)
+        return kind.__name__ if kind in _NUMBERS else ""
+    annotation = parameter.annotation
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    words = [word for word in re.findall(r"\w+", text) if word not in _OPTIONAL]
+    known = {kind.__name__ for kind in _NUMBERS}
+    return " or ".join(dict.fromkeys(words)) if known.issuperset(words) else ""
+
+
+def _check_text(name: str, parameter: inspect.Parameter, value: Any) -> None:
+    """Raise TargetError where text is given for a number: any text would count as true."""
+    wanted = _numbers(parameter) if isinstance(value, str) else ""
+    if wanted:
+        example = "true or false" if wanted == "bool" else "a number"
+        raise TargetError(
+            f"{name}() takes {wanted} for '{parameter.name}', and \"{value[:80]}\" is text: give "
+            f"{parameter.name}=VALUE with {example}."
+        )
+
+
 def check_arguments(factory: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> None:
-    """Raise TargetError naming arguments that the factory does not take, or that it lacks."""
+    """Raise TargetError naming arguments that do not fit the factory, or that it lacks."""
     try:
         parameters = list(inspect.signature(factory).parameters.values())
     except (ValueError, TypeError):
@@ -186,6 +231,8 @@ def check_arguments(factory: Callable[..., Any], name: str, arguments: Mapping[s
         raise TargetError(
             f"{name}() takes {_listed(bare)} by position only, and arguments are given by name."
         )
+    for parameter in named:
+        _check_text(name, parameter, arguments.get(parameter.name))
 
 
 @contextmanager
@@ -212,7 +259,8 @@ def build(
     check_arguments(factory, name, arguments)
     failure: InspectorError | None = None
     try:
-        with on_device(device):
+        own = sys.modules.get(str(getattr(factory, "__module__", "")))
+        with as_program(str(getattr(own, "__file__", name))), on_device(device):
             model = factory(**arguments)
     except KeyboardInterrupt:
         raise

@@ -50,6 +50,7 @@ class Config(msgspec.Struct):
     model_type: str = ""
     architectures: list[str] | None = None
     auto_map: dict[str, Any] | None = None
+    quantization_config: Any = None
 
     @property
     def of_transformers(self) -> bool:
@@ -206,7 +207,8 @@ class _Source:
 
 def _is_by_name(weights: Path, model: nn.Module) -> bool:
     """Whether the weights are named as the model names them, so that they need no conversion."""
-    known = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    both = (model.named_parameters, model.named_buffers)
+    known = {name for named in both for name, _ in named(remove_duplicate=False)}
     with closing(open_file(weights)) as file:
         return known.issuperset(file.state)
 
@@ -241,6 +243,25 @@ def _converted(source: _Source, weights: Path, opened: OpenModel) -> None:
     left = list(info.get("unexpected_keys", ()))
     if left:
         opened.notes.append(f"In the file and not in the model: {_listed(left)}.")
+
+
+def _passed_over(config: Config, built: str) -> list[str]:
+    """Sentences about what the configuration asks for and this model is not."""
+    notes = []
+    named = [name[:100] for name in config.architectures or ()]
+    if named and built not in named:
+        why = "transformers has no such class"
+        if config.auto_map:
+            why = "its code comes with the folder, which is not run here"
+        notes.append(f"{CONFIG} names {', '.join(named[:_NAMED])}: {why}, so this is a {built}.")
+    elif config.auto_map:
+        notes.append(f"The folder's own code (auto_map) is not run: this is transformers' {built}.")
+    if config.quantization_config is not None:
+        notes.append(
+            f"The quantization_config of {CONFIG} is passed over: the model is built unquantized, "
+            "and of quantized weights only what fits by name and type is laid on."
+        )
+    return notes
 
 
 def _vocabulary(config: Any) -> int:
@@ -323,6 +344,7 @@ def open_hugging_face(
                 failure = failed(error, f"Building the model of {folder / CONFIG}", str(folder))
             if failure is not None:
                 raise failure
+            notes = _passed_over(config, type(model).__name__)
             opened = OpenModel(
                 model=model,
                 target=target,
@@ -333,6 +355,7 @@ def open_hugging_face(
                 seed=seed,
                 kind="hugging_face",
             )
+            opened.notes += notes
             _weights_onto(source, folder, opened)
     opened.inputs = _inputs(opened.model)
     return opened

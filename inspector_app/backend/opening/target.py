@@ -131,7 +131,8 @@ def _missing(target: str, head: str, path: Path) -> TargetError:
         suffix = path.suffix or ".py"
         siblings = sorted(p.name for p in path.parent.glob(f"*{suffix}"))[:5]
         if siblings:
-            near = f" {path.parent} has {', '.join(siblings)}."
+            where = "The current folder" if path.parent == Path() else str(path.parent)
+            near = f" {where} has {', '.join(siblings)}."
     else:
         near = f" The folder {path.parent} does not exist either."
     return TargetError(f"There is no file '{head}'.{near}")

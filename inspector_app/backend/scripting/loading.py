@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from inspector_app.backend.checkpoint import Checkpoint
+from inspector_app.backend.choosing_state import chosen_state
 from inspector_app.backend.formats.safetensors_file import SafetensorsFile
 from inspector_app.backend.formats.sharded_file import ShardedFile
 from inspector_app.backend.loading_code import has_loading_code
@@ -52,6 +53,8 @@ def load_lines(recipe: LoadRecipe, model: nn.Module, script: Script) -> list[str
     script.imports.add("torch")
     try:
         with closing(open_checkpoint(recipe.path)) as checkpoint:
+            if recipe.part:
+                checkpoint, _ = chosen_state(checkpoint, f"{recipe.part}.")
             read = _read(checkpoint, [name for name, _ in recipe.keys], script)
             shapes = {name: entry.shape for name, entry in checkpoint.file.entries.items()}
         own = list(state_of(model).items())

@@ -247,7 +247,7 @@ class StateDialog(QDialog):
             self.loaded.emit(edited, plan, fit)
             self.accept()
 
-        request = LoadState(path=plan.path, prefix=plan.prefix, fit=fit)
+        request = LoadState(path=plan.path, prefix=plan.asked, fit=fit)
         self._request(request, done, f"Loading {Path(plan.path).name}")
 
     def show_progress(self, request_id: int, done: int, total: int, label: str) -> None:

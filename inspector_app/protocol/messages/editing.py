@@ -33,7 +33,7 @@ class JournalEntry(Plain, frozen=True, kw_only=True):
     scheme: Scheme | None = None
     seed: int = 0
     path: str = ""  # of "load" and "requires_grad": the file
-    prefix: str = ""  # of the same: taken off the file's keys
+    prefix: str | None = None  # of the same, as it was asked for; None finds it again
     fit: bool = False  # of "load": only what fits
     digest: str = ""  # of the same: fingerprint of the file, to tell whether it changed
     undoable: bool = True

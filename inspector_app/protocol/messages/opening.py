@@ -85,6 +85,7 @@ class StatePlan(Result, frozen=True, kw_only=True):
     fits: int  # keys that "load what fits" would load
     prefix: str  # taken off the file's keys so that they match ("module."), put before them where
     # it begins with a plus ("+bert."), "" for none
+    asked: str | None = None  # the prefix that was asked for, None where it was found
     notes: list[str]
     undoable: bool
     requires_grad: int  # parameters of this model whose noted requires_grad differs from now
