@@ -179,15 +179,15 @@ def _octave_axis(edges: Floats, low: float, high: float) -> ValueAxis:
     widths = np.diff(edges / 2, axis=1)
     widths = widths[widths > 0]
     finest = int(np.frexp(widths.min())[1]) if len(widths) else _SMALLEST
-    tops = [_octave_above(size) for size in (-low, high) if size > 0]
+    tops = [octave_above(size) for size in (-low, high) if size > 0]
     top = max(tops, default=0)
     bottom = max(min(finest, top - 1), top - _MOST_OCTAVES, _SMALLEST)
-    negative = _octaves(bottom, _octave_above(-low)) if low < 0 else np.empty(0)
-    positive = _octaves(bottom, _octave_above(high)) if high > 0 or low >= 0 else np.empty(0)
+    negative = _octaves(bottom, octave_above(-low)) if low < 0 else np.empty(0)
+    positive = _octaves(bottom, octave_above(high)) if high > 0 or low >= 0 else np.empty(0)
     return ValueAxis(np.concatenate([-negative[::-1], [0.0], positive]), True)
 
 
-def _octave_above(size: float) -> int:
+def octave_above(size: float) -> int:
     """Smallest k with 2**k >= size."""
     mantissa, exponent = math.frexp(size)
     return exponent - 1 if mantissa == 0.5 else exponent

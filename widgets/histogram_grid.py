@@ -6,6 +6,8 @@ record of each series.
 
 from __future__ import annotations
 
+from bisect import bisect
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +30,8 @@ from widgets.numbers import count_text, value_text
 from widgets.theme import GRID
 
 _FRAME_TIME = 33  # milliseconds between two paintings
+_PAINT_TIME = 0.016  # seconds that a frame may paint
+_LEAST_AT_ONCE = 8  # cells of a frame, however slow the machine
 _LEAST_WIDTH = 24 * GRID
 _MARGIN = GRID
 _GAP = GRID
@@ -65,6 +69,8 @@ class HistogramGrid(QAbstractScrollArea):
         self._look: CellLook = cell_look(_LEAST_WIDTH)
         self._current = 0
         self._pointer: QPoint | None = None
+        self._at_once = 64  # cells of a frame, as far as known
+        self._painted = -1  # the last of them
         self._frame = QTimer(self)
         self._frame.setTimerType(Qt.TimerType.PreciseTimer)
         self._frame.setSingleShot(True)
@@ -95,16 +101,18 @@ class HistogramGrid(QAbstractScrollArea):
         infinite: int,
         step: int,
         note: str = "",
+        octaves: bool = False,
     ) -> None:
         """The newest record of a series; of several between two frames only the last is drawn.
 
-        ``counts`` are of equal bins from ``low`` to ``high``.  A key without a cell is passed over.
+        ``counts`` are of equal bins from ``low`` to ``high``, or with ``octaves`` of those between
+        powers of two of either sign.  A key without a cell is passed over.
         """
         place = self._place.get(key)
         if place is None:
             return
         self._cells[place].record = Record(
-            low, high, counts, mean, deviation, nan, infinite, step, note
+            low, high, counts, mean, deviation, nan, infinite, step, note, octaves
         )
         self._mark(place)
 
@@ -133,12 +141,29 @@ class HistogramGrid(QAbstractScrollArea):
             self._frame.start()
 
     def _repaint_dirty(self) -> None:
+        """Some of the cells that wait, going round: a frame must not take longer than it may."""
         view = self.viewport().rect()
-        for place in self._dirty:
-            rect = self._rect(place)
-            if rect.intersects(view):
-                self.viewport().update(rect)
-        self._dirty.clear()
+        waiting = sorted(place for place in self._dirty if self._rect(place).intersects(view))
+        start = bisect(waiting, self._painted)
+        waiting = waiting[start:] + waiting[:start]
+        now, later = waiting[: self._at_once], waiting[self._at_once :]
+        if now:
+            self._painted = now[-1]
+        rows: dict[int, QRect] = {}  # few rectangles: clipping to many of them is slow
+        for place in now:
+            row, rect = place // self._columns, self._rect(place)
+            rows[row] = rows[row].united(rect) if row in rows else rect
+        for rect in rows.values():
+            self.viewport().update(rect)
+        self._dirty = set(later)
+        if later:
+            self._frame.start()
+
+    def _learn(self, cells: int, seconds: float) -> None:
+        """How many cells can be painted in the time that a frame has."""
+        if cells:
+            fitting = int(_PAINT_TIME * cells / max(seconds, 1e-6))
+            self._at_once = max(_LEAST_AT_ONCE, (self._at_once + fitting) // 2)
 
     # -- geometry ------------------------------------------------------------------------------
 
@@ -188,6 +213,7 @@ class HistogramGrid(QAbstractScrollArea):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the cells that the event touches."""
+        began = perf_counter()
         region = event.region()
         current = self._current if self.hasFocus() else -1
         hovered = -1 if self._pointer is None else self._at(self._pointer)
@@ -201,6 +227,7 @@ class HistogramGrid(QAbstractScrollArea):
                 cells.append(PlacedCell(state, rect, place == current, is_hovered, number))
         with CellPainter(self.viewport(), event.rect(), self._look, self._logarithmic) as painter:
             painter.paint(cells)
+        self._learn(len(cells), perf_counter() - began)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """More or fewer columns."""

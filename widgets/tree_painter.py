@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 from typing import Final
 
-from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPixmap, QStaticText
 
 from widgets import icons
@@ -23,6 +23,7 @@ BOX: Final = 16
 GAP: Final = GRID // 2
 INDENT: Final = 2 * GRID
 _MARK = 12  # pixels of an icon
+_LEVEL = QSize(4 * GRID, 4)  # of a bar
 _LEAST_NAME = 8 * GRID  # marks give way before the name gets narrower than this
 _DIM = 0.55  # opacity of badges of rows that are there only for those below
 
@@ -106,7 +107,10 @@ class RowPainter:
     def _marks(self, rect: QRect, left: int, right: int, look: RowLook) -> int:
         """Icons and a word at the end of the cell; where the name has to end."""
         painter, theme = self._painter, self._theme
-        tones = [("live", theme.accent)] if look.live else []
+        tones = []
+        if look.live:
+            right = self._levels(rect, left, right, look.levels)
+            tones = [("live", theme.warning if look.troubled else theme.accent)]
         tones += [(name, theme.muted) for name in look.marks]
         for name, tone in tones:
             if right - _MARK - GAP < left + _LEAST_NAME:
@@ -123,6 +127,24 @@ class RowPainter:
             painter.drawText(frame, _LEFT, look.note)
             right = frame.left() - GAP
         return right
+
+    def _levels(self, rect: QRect, left: int, right: int, levels: tuple[float, ...]) -> int:
+        """Bars below each other at the end of the cell; where the next mark has to end."""
+        start = right - _LEVEL.width()
+        if start - _MARK - GAP < left + _LEAST_NAME:
+            return right
+        painter, theme = self._painter, self._theme
+        tall = _LEVEL.height()
+        top = rect.top() + (rect.height() - len(levels) * (tall + 1)) // 2
+        for level, tone in zip(levels, (theme.accent, theme.buffer), strict=False):
+            painter.fillRect(start, top, _LEVEL.width(), tall, theme.faint)
+            if math.isnan(level):
+                painter.fillRect(start, top, _LEVEL.width(), tall, theme.danger)
+            else:
+                width = round(min(1.0, max(0.0, level)) * _LEVEL.width())
+                painter.fillRect(start, top, width, tall, tone)
+            top += tall + 1
+        return start - GAP
 
     def _spans(self, rect: QRect, left: int, text: str, shown: str, look: RowLook) -> None:
         """A ground in the accent under what was found."""

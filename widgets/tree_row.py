@@ -20,7 +20,8 @@ class RowLook:
     the row is there only since one below it was found.  ``italic``: there is no data behind it yet.
     ``spans``: (start, length) of the pieces of the name that a filter found.  ``marks``: names of
     icons at the end of the name; ``note`` a word there, in the tone ``note_tone``.  ``live``: a
-    probe watches it.
+    probe watches it; ``troubled``: it measures nothing.  ``levels``: bars beside that, each as a
+    share of its length; NaN for one that is out of all bounds.
     """
 
     badges: tuple[Badge, ...] = ()
@@ -33,6 +34,8 @@ class RowLook:
     note: str = ""
     note_tone: str = "muted"
     live: bool = False
+    troubled: bool = False
+    levels: tuple[float, ...] = ()
 
 
 class TreeRole(IntEnum):

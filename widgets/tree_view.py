@@ -113,6 +113,16 @@ class LazyTreeView(PaintedTree):
         self.scrollTo(index)
         return True
 
+    def rows_in_sight(self) -> list[QModelIndex]:
+        """The rows that can be seen now, from the top."""
+        rows = []
+        index = self.indexAt(QPoint(0, 0))
+        bottom = self.viewport().height()
+        while index.isValid() and self.visualRect(index).top() < bottom:
+            rows.append(index)
+            index = self.indexBelow(index)
+        return rows
+
     def _index_of(self, row_id: int) -> QModelIndex:
         model = model_of(self)
         if model is None:

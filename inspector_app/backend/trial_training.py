@@ -120,7 +120,7 @@ def train(
                     f"The loss became {value} in step {before + steps:,}, which made no update: "
                     "training stopped there."
                 )
-            job.progress(steps, repeat, f"Training: loss {value:.4g}")
+            job.progress(steps, repeat, f"Loss {value:.4g}")
             if steps == repeat:
                 break
             between(loan, job, pause)

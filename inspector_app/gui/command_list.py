@@ -82,6 +82,20 @@ COMMANDS = (
         "Stop watching everything.",
         short="Unwatch",
     ),
+    Command(
+        "model.capture_output",
+        "&Capture output",
+        "",
+        "C",
+        "Keep the next output of the selected rows as a whole.",
+    ),
+    Command(
+        "model.capture_gradient",
+        "Capture &gradient",
+        "",
+        "Shift+C",
+        "Keep the next gradient of the selected rows as a whole.",
+    ),
     Command("model.run_once", "&Run once", "run", "F5", "Run one forward, or one train step."),
     Command(
         "model.run_repeatedly",
@@ -172,6 +186,9 @@ MENUS: dict[str, tuple[Entry, ...]] = {
         "model.unwatch",
         "model.unwatch_all",
         SEPARATOR,
+        "model.capture_output",
+        "model.capture_gradient",
+        SEPARATOR,
         "model.run_once",
         "model.run_repeatedly",
         "model.stop",
@@ -236,6 +253,8 @@ CONTEXT = (
     "model.watch",
     "model.watch_leaves",
     "model.unwatch",
+    "model.capture_output",
+    "model.capture_gradient",
     SEPARATOR,
     "file.export",
     SEPARATOR,
@@ -279,6 +298,7 @@ def reasons(now: Situation) -> dict[str, str]:
         return before or now.disabled.get(operation, "")
 
     watch = refused("watch", none)
+    unwatched = "" if now.selected_watched else "Watch it first: only what is watched is captured."
     run = refused("run", lost) or ("The model is running." if now.running else "")
     loop = refused("pause", lost or ("" if now.training else _NO_LOOP))
     undo = now.dead_end or ("" if now.undo_title else "There is no edit to undo.")
@@ -297,6 +317,8 @@ def reasons(now: Situation) -> dict[str, str]:
             "edit.copy_script": refused("freeze", lost),
             "model.watch": watch or ("" if now.selected_modules else _MODULE),
             "model.watch_leaves": watch or ("" if now.selected_modules else _MODULE),
+            "model.capture_output": watch or unwatched,
+            "model.capture_gradient": watch or unwatched,
             "model.unwatch": watch or ("" if now.selected_watched else "It is not watched."),
             "model.unwatch_all": lost or ("" if now.watched else "Nothing is watched."),
             "model.run_once": run,

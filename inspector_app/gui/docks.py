@@ -57,13 +57,16 @@ class Docks(QObject):
             self._registry.set_checked(command_id, self._wanted[command_id])
         self._active = active
 
+    def dock(self, command_id: str) -> QDockWidget:
+        """The dock of a command."""
+        return self._docks[command_id]
+
     def make_room(self, command_id: str, share: float) -> None:
         """Make a dock this share of the window high, once, where no person has placed the docks."""
         if not self._roomy:
             self._roomy = True
             height = round(share * self._window.height())
-            dock = self._docks[command_id]
-            self._window.resizeDocks([dock], [height], Qt.Orientation.Vertical)
+            self._window.resizeDocks([self.dock(command_id)], [height], Qt.Orientation.Vertical)
 
     @property
     def state(self) -> QByteArray:

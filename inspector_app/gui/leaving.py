@@ -50,7 +50,12 @@ class Leaving(QObject):
 
     @property
     def unexported(self) -> list[JournalEntry]:
-        """Edits that stand and were not in the newest export."""
+        """Edits that stand and were not in the newest export.
+
+        A model that lives in a process of its own keeps its edits without the window.
+        """
+        if self._session.remote is not None:
+            return []
         done = [entry for entry in self._session.journal if entry.done]
         known = [_essence(entry) for entry in self._exported]
         same = 0

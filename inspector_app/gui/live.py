@@ -29,6 +29,7 @@ from inspector_app.protocol.messages import (
     Records,
     Series,
     SetAlarmRules,
+    SetBins,
     TrainSteps,
     Unwatch,
     Watch,
@@ -80,6 +81,8 @@ class Live(QObject):
         self._feed.told.connect(self._take_alarms)
         self._feed.failed.connect(lambda error: self.told.emit(error.sentence, "warning", ""))
         self.loop_told = self._feed.loop_told
+        self.answered = self._feed.told
+        self.refresh = self._feed.fetch
         self._form: InputForm | None = None
         self._settings = RunSettings()
         self._run: int | None = None
@@ -87,6 +90,7 @@ class Live(QObject):
         self._resumes = False  # whether the next run goes on with a copy in training
         self._paused_by: set[tuple[int, str]] = set()
         self._disabled = ""
+        self._bins_known = False  # which bins the backend counts into
         self._kinds = _RUN
         self.watched: set[int] = set()
         self.series: list[Series] = []
@@ -95,6 +99,7 @@ class Live(QObject):
         panel.empty_clicked.connect(self._watch_everything)
         panel.views.alarms.rules_asked.connect(self.ask_rules)
         panel.views.alarms.clear_asked.connect(self.clear_alarms)
+        panel.views.grid.octaves_asked.connect(self.set_octaves)
 
     @property
     def running(self) -> bool:
@@ -110,6 +115,8 @@ class Live(QObject):
         if not opened.live:
             self._disabled = self._disabled or opened.disabled.get("run", "")
         self._panel.views.forget()
+        self._panel.views.grid.show_octaves(False)
+        self._bins_known = False
         self._kinds = _TRAINED if opened.live else _RUN
         self._set_watching(set(opened.watched), [])
         target, paths = self._watched_before
@@ -206,6 +213,8 @@ class Live(QObject):
     def _open_form(self, form: InputForm) -> None:
         shown = replace(self._settings, mode=self._panel.mode)
         dialog = RunDialog(self._session, form, shown, self._window)
+        if self.running:
+            dialog.forbid_run("The model is running: stop it first.")
         dialog.accepted.connect(lambda: self._run_as_asked(dialog.settings))
         dialog.run_asked.connect(self.run)
         dialog.finished.connect(dialog.deleteLater)
@@ -303,6 +312,19 @@ class Live(QObject):
         request = SetAlarmRules(rules=rules, clear=clear)
         self._session.request(request, lambda _: self._panel.views.alarms_told([], rules))
 
+    # -- bins ----------------------------------------------------------------------------------
+
+    def set_octaves(self, on: bool) -> None:
+        """Let the backend count into octaves, or into equal bins."""
+        self._bins_known = True
+
+        def refused(error: InspectorError) -> None:
+            self._panel.views.grid.show_octaves(not on)
+            if not isinstance(error, Cancelled | ConnectionLost):
+                self.told.emit(error.sentence, "warning", "")
+
+        self._session.request(SetBins(octaves=on), lambda _: None, refused)
+
     # -- drawing -------------------------------------------------------------------------------
 
     def _show_state(self) -> None:
@@ -332,6 +354,9 @@ class Live(QObject):
             self._show_series()
         self._panel.views.records_arrived()
         if len(records.step):
+            if not self._bins_known:  # another window may have chosen
+                self._bins_known = True
+                self._panel.views.grid.show_octaves(bool(records.octaves[-1]))
             self.forwards = int(records.step.max())
             if self.running:
                 self._panel.say(f"{self._step_word} {count_text(self.forwards)}")

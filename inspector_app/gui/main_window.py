@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from inspector_app import resources
 from inspector_app.gui.bars import add_tool_bar, fill_menu_bar
+from inspector_app.gui.capturing import Capturing
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.command_list import (
     COMMANDS,
@@ -62,6 +63,7 @@ from inspector_app.gui.training import Training
 from inspector_app.gui.tree_actions import TreeActions
 from inspector_app.gui.tree_columns_menu import TreeColumnsMenu
 from inspector_app.gui.tree_commands import TREE_KEYS
+from inspector_app.gui.watched_rows import WatchedRows
 from inspector_app.protocol.messages import Edited, Opened, Ran, Selection, Totals
 from widgets.icons import icon
 from widgets.job_panel import JobPanel
@@ -110,6 +112,22 @@ class MainWindow(QMainWindow):
         self._build_docks()
         self.live = Live(session, self.live_panel, lambda: self.tree_model.table, self)
         self.saving = Saving(self.live_panel.views, self._settings, self)
+        self.capturing = Capturing(
+            session,
+            self.live,
+            self.live_panel.views,
+            lambda: self.tree_model.table,
+            settings,
+            self,
+        )
+        self.watched_rows = WatchedRows(
+            session,
+            self.live,
+            self.live_panel.views.store,
+            self.tree_model,
+            self.tree_panel.view,
+            self,
+        )
         self.training = Training(session, self.live_panel.training, self)
         self._build_bars()
         self._connect()
@@ -142,6 +160,10 @@ class MainWindow(QMainWindow):
             "model.watch_leaves": lambda: self.live.watch_leaves(self.selected.rows),
             "model.unwatch": lambda: self.live.unwatch(self.selected.rows),
             "model.unwatch_all": lambda: self.live.unwatch(None),
+            "model.capture_output": lambda: self.capturing.capture(self.selected.rows, "output"),
+            "model.capture_gradient": lambda: self.capturing.capture(
+                self.selected.rows, "gradient"
+            ),
             "model.run_once": lambda: self.live.run(1),
             "model.run_repeatedly": lambda: self.live.run(0),
             "model.stop": lambda: self.live.stop(),
@@ -221,7 +243,8 @@ class MainWindow(QMainWindow):
         status.addPermanentWidget(self.worker_state)
 
     def _connect(self) -> None:
-        for teller in (self.files, self.live, self.training, self.saving, self.tree_panel):
+        tellers = (self.files, self.live, self.capturing, self.training, self.saving)
+        for teller in (*tellers, self.tree_panel):
             teller.told.connect(self.tell)
         self.session.notice.connect(lambda text, tone: self.tell(text, tone, ""))
         self.session.opened.connect(self._opened)

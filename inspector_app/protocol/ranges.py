@@ -21,6 +21,12 @@ def bin_range(minimum: float, maximum: float) -> tuple[float, float]:
     return max(minimum - half, -_LARGEST), min(maximum + half, _LARGEST)
 
 
+def octave_range(exponent: int) -> tuple[float, float]:
+    """Outer edges of the octave bins of a record, which end at ``2**exponent``."""
+    high = math.ldexp(1.0, exponent) if exponent < sys.float_info.max_exp else _LARGEST
+    return -high, high
+
+
 def linear_range(low: float, exponent: int, bins: int) -> tuple[float, float]:
     """Outer edges of the linear bins of a record, each ``2**exponent`` wide."""
     return low, low + bins * math.ldexp(1.0, exponent)

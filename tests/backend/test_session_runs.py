@@ -12,6 +12,7 @@ from torch import nn
 
 from inspector_app.backend.running import private_random
 from inspector_app.backend.session import Session
+from inspector_app.backend.trial_training import OPTIMIZERS
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import CopyError, ModelError, RefusedError, RequestError
 
@@ -116,6 +117,15 @@ def test_seeded_run_is_the_plain_loop(session):
             assert ran.change.empty
             assert not ran.note
         assert everything(opened.model) == before
+
+
+def test_every_optimizer_steps_as_in_the_plain_loop(session):
+    session.open("sample:mlp")
+    for name in OPTIMIZERS:
+        session.run(repeat=STEPS, mode="train", seed=3, training=m.TrainSteps(optimizer=name))
+        make = getattr(torch.optim, name)
+        expected = plain_losses(session._opened, lambda p, make=make: make(p, lr=0.01))
+        assert recorded(session)[-STEPS:] == expected, name
 
 
 def test_everything_watched_is_measured_on_the_copy(session):

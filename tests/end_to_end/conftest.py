@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +21,10 @@ def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[screens.Screen
         pytest.skip(reason)
     with screens.open_screen(tmp_path_factory.mktemp("screen")) as screen:
         yield screen
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Where pictures go: INSPECTOR_PICTURES where it is set, so that they can be looked at."""
+    folder = os.environ.get("INSPECTOR_PICTURES")
+    return Path(folder) / request.node.name if folder else tmp_path / "pictures"

@@ -16,7 +16,7 @@ import threading
 from typing import Any
 
 from PySide6.QtCore import QObject, QRect, Qt, Signal
-from PySide6.QtWidgets import QApplication, QMenu, QMenuBar, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QMenuBar, QTabBar, QToolButton, QWidget
 
 from inspector_app.cli import main
 from inspector_app.gui.main_window import MainWindow
@@ -55,6 +55,16 @@ def find_command(name: str) -> list[int] | None:
             action = button.defaultAction()
             if action is not None and action.objectName() == name and button.isVisible():
                 return centre(button, button.rect()) if button.isEnabled() else None
+    return None
+
+
+def find_tab(name: str, title: str) -> list[int] | None:
+    """Centre of a tab by the name of its bar and the beginning of its title."""
+    for top in QApplication.topLevelWidgets():
+        for bar in top.findChildren(QTabBar, name):
+            for number in range(bar.count()):
+                if bar.isVisible() and bar.tabText(number).startswith(title):
+                    return centre(bar, bar.tabRect(number))
     return None
 
 
@@ -103,6 +113,7 @@ def state() -> dict[str, Any]:
         if table.parent[position] <= 0:
             with contextlib.suppress(LookupError):
                 boxes[table.path(position)] = model.sums.freeze_state(position)
+    loop = main_window.training.state
     return {
         "title": main_window.windowTitle(),
         "worker": main_window.session.state,
@@ -113,6 +124,10 @@ def state() -> dict[str, Any]:
         "selected": main_window.selected.paths,
         "boxes": boxes,
         "history": [(e.title, e.done) for e in main_window.history_model.entries],
+        "step": loop.step if loop is not None else 0,
+        "held": loop is not None and loop.held,
+        "view": main_window.live_panel.views.view.title,
+        "records": main_window.live_panel.views.store.next,
         "watched": sorted(main_window.live.watched),
         "forwards": main_window.live.forwards,
         "running": main_window.live.running,
@@ -127,6 +142,7 @@ ANSWERS = {
     "widget": find_widget,
     "command": find_command,
     "menu": find_menu,
+    "tab": find_tab,
     "row": find_row,
     "state": state,
 }

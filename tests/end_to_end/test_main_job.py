@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +15,6 @@ from tests.end_to_end.person import Person, person
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 TITLE = "resnet - Model Inspector"
-
-
-@pytest.fixture
-def pictures(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """Where pictures go: INSPECTOR_PICTURES where it is set, so that they can be looked at."""
-    folder = os.environ.get("INSPECTOR_PICTURES")
-    return Path(folder) / request.node.name if folder else tmp_path / "pictures"
 
 
 def command_line(*words: str) -> subprocess.CompletedProcess[str]:

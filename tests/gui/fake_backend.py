@@ -16,12 +16,16 @@ from inspector_app.protocol.messages import (
     ApplyRequiresGrad,
     Attach,
     BeforeAfter,
+    Capture,
+    Captured,
+    CapturedValues,
     DataFile,
     DescribeDataFile,
     DescribeInputs,
     DescribeRow,
     Detail,
     Done,
+    DropCaptured,
     Edited,
     Export,
     Exported,
@@ -29,6 +33,8 @@ from inspector_app.protocol.messages import (
     Fact,
     FileTensor,
     Freeze,
+    GetCapturedValues,
+    GetProbeStates,
     GetRecords,
     GetScript,
     HoldStatistics,
@@ -38,6 +44,7 @@ from inspector_app.protocol.messages import (
     JournalEntry,
     LoadState,
     Measure,
+    MeasureCaptured,
     Open,
     Opened,
     Pause,
@@ -49,6 +56,8 @@ from inspector_app.protocol.messages import (
     PlanState,
     Previewed,
     PreviewInitialize,
+    ProbeState,
+    ProbeStates,
     Proof,
     Ran,
     Records,
@@ -57,10 +66,13 @@ from inspector_app.protocol.messages import (
     Request,
     Resume,
     Run,
+    SaveCaptured,
+    Saved,
     Script,
     Selection,
     Series,
     SetAlarmRules,
+    SetBins,
     SetBudget,
     Source,
     StateDifference,
@@ -100,6 +112,9 @@ class FakeBackend:
         self.steps = 0  # forwards that ran
         self.loop: TrainingState | None = None  # of the training that was joined
         self.watched: list[int] = []  # rows that a training watches already
+        self.probe_states: list[ProbeState] = []
+        self.captures: list[Captured] = []
+        self.octaves = False
         self.alarms: list[Alarm] = []
         self.rules = AlarmRules()
         self._states: list[RowTable] = []  # the table on the other side of every edit
@@ -460,6 +475,45 @@ class FakeBackend:
     def _watching(self) -> Watching:
         return Watching(rows=[series.row for series in self.series], series=list(self.series))
 
+    def get_probe_states(self, request: GetProbeStates) -> ProbeStates:
+        return ProbeStates(states=self.probe_states)
+
+    def set_bins(self, request: SetBins) -> Done:
+        if "bins" in self.disabled:
+            raise RefusedError(self.disabled["bins"])
+        self.octaves = request.octaves
+        return Done()
+
+    def capture(self, request: Capture) -> Done:
+        """It waits until a test replaces it."""
+        self.captures = [
+            *self.captures,
+            Captured(
+                number=len(self.captures),
+                row=request.row,
+                leaf=request.leaf,
+                kind=request.kind,
+                call=request.call,
+                state="waiting",
+            ),
+        ]
+        return Done()
+
+    def measure_captured(self, request: MeasureCaptured) -> Statistics:
+        return self.measure(Measure(row=self.captures[request.number].row))
+
+    def get_captured_values(self, request: GetCapturedValues) -> CapturedValues:
+        total = int(np.prod(self.captures[request.number].shape))
+        values = np.arange(min(total, request.count), dtype=np.float64)
+        return CapturedValues(number=request.number, start=0, total=total, values=values)
+
+    def save_captured(self, request: SaveCaptured) -> Saved:
+        return Saved(path=request.path, bytes=4096)
+
+    def drop_captured(self, request: DropCaptured) -> Done:
+        self.captures = [one for one in self.captures if one.number != request.number]
+        return Done()
+
     def describe_inputs(self, request: DescribeInputs) -> InputForm:
         return InputForm(
             provided=True,
@@ -494,6 +548,8 @@ class FakeBackend:
             alarms=self.alarms[request.alarms_since :],
             alarms_version=len(self.alarms),
             alarm_rules=self.rules,
+            captures=self.captures,
+            octaves=np.full(len(records.octaves), self.octaves, np.bool_),
         )
 
     def plan_export(self, request: PlanExport) -> ExportPlan:

@@ -13,6 +13,7 @@ from inspector_app.protocol.messages import (
     AlarmRules,
     Pause,
     Resume,
+    Selection,
     SetAlarmRules,
     SetBudget,
     StepOnce,
@@ -218,3 +219,28 @@ def test_the_command_opens_the_dialog(qtbot, window, tmp_path, monkeypatch):
     dialog.accept()
     assert window.session.remote == ("tcp:127.0.0.1:9", TOKEN)
     settle(qtbot, window)
+
+
+def test_octaves_are_asked_for_and_a_refusal_puts_the_button_back(qtbot, joined):
+    button = joined.live_panel.views.grid.octaves
+    button.click()
+    qtbot.waitUntil(lambda: joined.session.backend.octaves)
+    joined.session.backend.disabled = {"bins": "Not now."}
+    button.click()
+    qtbot.waitUntil(lambda: button.isChecked() and "Not now." in joined.notices.text)
+
+
+def test_a_window_that_leaves_a_training_does_not_ask_about_edits(qtbot, joined):
+    joined.edits.freeze(Selection(rows=[1]), True)
+    qtbot.waitUntil(lambda: len(joined.session.journal) == 1)
+    assert joined.leaving.unexported == []
+    joined.close()
+    assert not joined.isVisible()
+
+
+def test_the_button_says_what_another_window_chose(qtbot, window):
+    window.session.backend.octaves = True
+    window.session.backend.watched = [1]
+    window.session.backend.steps = 1
+    window.session.attach("unix:/nowhere/socket", TOKEN)
+    qtbot.waitUntil(lambda: window.live_panel.views.grid.octaves.isChecked())

@@ -261,6 +261,23 @@ def test_settings_are_those_of_every_run(qtbot, opened):
     assert again.training == run.training
 
 
+def test_while_it_runs_settings_can_be_changed_for_the_next_run(qtbot, opened):
+    opened.live.run(0)
+    qtbot.waitUntil(lambda: opened.live.running)
+    opened.registry.action("model.inputs").trigger()
+    qtbot.waitUntil(lambda: opened.findChild(RunDialog) is not None)
+    dialog = opened.findChild(RunDialog)
+    assert not dialog.run_button.isEnabled()
+    assert "stop it first" in dialog.run_button.toolTip()
+    dialog.seed.setValue(5)
+    dialog.accept()
+    opened.live.stop()
+    qtbot.waitUntil(lambda: not opened.live.running)
+    opened.live.run(1)
+    qtbot.waitUntil(lambda: not opened.live.running)
+    assert requests(opened, Run)[-1].seed == 5
+
+
 def test_a_model_that_cannot_be_copied_can_be_trained_itself(qtbot, opened):
     opened.session.answers[Run] = CopyError("The model cannot be copied: no.")
     opened.live.run(3)

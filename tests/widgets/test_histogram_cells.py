@@ -4,55 +4,58 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PySide6.QtCore import QRect
+from PySide6.QtCore import QSize
 
-from widgets.histogram_cells import Record, step_path
+from widgets.histogram_cells import Record, bar_rects
 
 SHARES = arrays(np.float32, st.integers(1, 70), elements=st.floats(0, 1, width=32))
 
 
-PLOT = QRect(10, 20, 130, 40)
-
-
-def points(path):
-    return [(path.elementAt(at).x, path.elementAt(at).y) for at in range(path.elementCount())]
+SIZE = QSize(130, 40)
+LEFT, FLOOR = np.array([10]), np.array([59])
 
 
 @given(shares=SHARES, width=st.integers(2, 300), height=st.integers(2, 60))
-def test_the_outline_steps_from_floor_to_floor(shares, width, height):
-    plot = QRect(10, 20, width, height)
-    path = points(step_path([(shares, plot)]))
-    bins = len(shares)
-    assert len(path) == 2 * bins + 2
-    assert path[0] == (plot.left(), plot.bottom())
-    assert path[-1] == (plot.right(), plot.bottom())
-    assert all(one[0] == two[0] or one[1] == two[1] for one, two in itertools.pairwise(path))
-    for number, share in enumerate(shares):
-        (left, top), (right, also_top) = path[2 * number + 1 : 2 * number + 3]
-        tall = int(np.rint(share * np.float32(height - 1)))
-        assert plot.bottom() - top == plot.bottom() - also_top == (max(tall, 1) if share else 0)
-        assert plot.left() <= left <= right <= plot.right()
+def test_bars_stand_on_the_floor_and_the_outline_goes_around_them(shares, width, height):
+    fill, outline = bar_rects(shares[None], LEFT, FLOOR, QSize(width, height))
+    lids, walls = outline[: len(shares)], outline[len(shares) :]
+    assert len(fill) == np.count_nonzero(shares)
+    assert (fill[:, 1] + fill[:, 3] == FLOOR).all()
+    assert (fill[:, 3] >= 1).all()
+    assert lids[0, 0] == LEFT
+    assert lids[-1, 0] + lids[-1, 2] == LEFT + width - 1
+    for share, (left, top, across, tall) in zip(shares, lids, strict=True):
+        expected = int(np.rint(share * np.float32(height - 1)))
+        assert FLOOR - top == (max(expected, 1) if share else 0)
+        assert tall == 1
+        assert across >= 0
+        assert left >= LEFT
+    # Each wall joins two lids, or a lid and the floor.
+    levels = {*lids[:, 1].tolist(), *FLOOR.tolist()}
+    for _, top, across, tall in walls:
+        assert across == 1
+        assert {top, top + tall - 1} <= levels
 
 
 def test_histograms_do_not_disturb_each_other():
-    one = (np.linspace(0, 1, 8, dtype=np.float32), PLOT)
-    two = (np.ones(5, np.float32), PLOT.translated(0, 100))
-    path = step_path([one, two])
-    assert points(path) == points(step_path([one])) + points(step_path([two]))
-    moves = [at for at in range(path.elementCount()) if path.elementAt(at).isMoveTo()]
-    assert moves == [0, 18]
+    shares = np.stack([np.linspace(0, 1, 8), np.ones(8)]).astype(np.float32)
+    lefts, floors = np.array([10, 300]), np.array([59, 159])
+    both = bar_rects(shares, lefts, floors, SIZE)
+    alone = [
+        bar_rects(shares[i : i + 1], lefts[i : i + 1], floors[i : i + 1], SIZE) for i in (0, 1)
+    ]
+    for together, one, two in zip(both, *alone, strict=True):
+        assert sorted(together.tolist()) == sorted([*one.tolist(), *two.tolist()])
 
 
-def record(counts, low=0.0, high=4.0, mean=1.0):
-    return Record(low, high, np.asarray(counts), mean, 1.0, 0, 0, 1)
+def record(counts, low=0.0, high=4.0, mean=1.0, **more):
+    return Record(low, high, np.asarray(counts), mean, 1.0, 0, 0, 1, **more)
 
 
 def test_a_single_element_beside_a_spike_is_seen():
     heights = record([10**9, 0, 1, 0]).heights(False)
-    path = points(step_path([(heights, PLOT)]))
-    assert path[1][1] == PLOT.top()
-    assert path[3][1] == PLOT.bottom()
-    assert path[5][1] == PLOT.bottom() - 1
+    _, outline = bar_rects(heights[None], LEFT, FLOOR, SIZE)
+    assert (FLOOR - outline[:3, 1]).tolist() == [SIZE.height() - 1, 0, 1]
 
 
 def test_logarithmic_heights_keep_order_and_range():
@@ -78,3 +81,26 @@ def test_bins_cover_the_range():
 def test_mean_place_of_a_single_value_is_nowhere():
     assert np.isnan(record([1], low=2.0, high=2.0).mean_place)
     assert record([1, 1], low=0.0, high=4.0, mean=1.0).mean_place == 0.25
+
+
+def in_octaves(**more):
+    told = {"low": -8.0, "high": 8.0, "mean": 0.0, "octaves": True} | more
+    return record(np.arange(64), **told)
+
+
+def test_octave_bins_end_at_powers_of_two_and_meet_at_zero():
+    octaves = in_octaves()
+    assert octaves.bin_edges(63) == (4.0, 8.0)
+    assert octaves.bin_edges(60) == (0.5, 1.0)
+    assert octaves.bin_edges(0) == (-8.0, -4.0)
+    assert octaves.bin_edges(31)[1] == octaves.bin_edges(32)[0] == 0.0
+    assert in_octaves(octaves=False).bin_edges(63) == (7.75, 8.0)
+
+
+def test_a_mean_stands_in_its_octave():
+    assert in_octaves().mean_place == 0.5
+    places = [in_octaves(mean=mean).mean_place * 64 for mean in (8.0, 5.0, 3.0, -0.75)]
+    assert places[0] == 64
+    assert [int(place) for place in places[1:]] == [63, 62, 3]
+    assert np.isnan(in_octaves(mean=np.nan).mean_place)
+    assert in_octaves(octaves=False, mean=4.0).mean_place == 0.75

@@ -98,6 +98,24 @@ def test_marks_give_way_to_a_name_in_a_narrow_column(qapp):
     assert narrow == plain_narrow
 
 
+def test_bars_of_a_watched_row_are_as_long_as_told(qapp):
+    def inks(*levels: float) -> list[int]:
+        picture = painted(RowLook(live=True, levels=levels))
+        tones = [LIGHT.accent, LIGHT.buffer, LIGHT.danger]
+        area = [(x, y) for x in range(picture.width() - 40, picture.width()) for y in range(ROW)]
+        return [sum(picture.pixelColor(x, y) == tone for x, y in area) for tone in tones]
+
+    empty, half, full = inks(0.0), inks(0.5), inks(1.0)
+    assert half[0] - empty[0] == full[0] - half[0] == 64
+    assert inks(1.0, 0.5)[1] == 64
+    assert inks(float("nan"))[2] == 128
+    assert inks(7.0) == full
+
+
+def test_a_probe_in_trouble_has_another_tone(qapp):
+    assert painted(RowLook(live=True)) != painted(RowLook(live=True, troubled=True))
+
+
 def test_a_note_is_told_in_its_tone(qapp):
     quiet = painted(RowLook(note="missing"))
     warning = painted(RowLook(note="missing", note_tone="warning"))

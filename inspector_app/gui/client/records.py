@@ -69,7 +69,7 @@ class RecordsFeed(QObject):
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(INTERVAL)
-        self._timer.timeout.connect(self._fetch)
+        self._timer.timeout.connect(self.fetch)
         session.asked.connect(self._asked)
         session.answered.connect(self._answered)
 
@@ -100,7 +100,7 @@ class RecordsFeed(QObject):
         elif isinstance(request, Run):
             self._running -= 1
             if self._watched:
-                self._fetch()  # what the last forwards left
+                self.fetch()  # what the last forwards left
         else:
             return
         self._update()
@@ -112,7 +112,8 @@ class RecordsFeed(QObject):
         else:
             self._timer.stop()
 
-    def _fetch(self) -> None:
+    def fetch(self) -> None:
+        """Ask for what is new, unless an answer is on its way."""
         if self._in_the_air:
             return
         self._in_the_air = True
@@ -135,7 +136,7 @@ class RecordsFeed(QObject):
         if len(records.sequence):
             self.arrived.emit(records)
             if not self._timer.isActive():
-                self._fetch()  # the run is over: until nothing is left
+                self.fetch()  # the run is over: until nothing is left
 
     def _missed(self, generation: int, error: InspectorError) -> None:
         if generation != self._generation:

@@ -24,8 +24,10 @@ from inspector_app.gui.models.row_values import Mask
 from inspector_app.gui.models.sorting import Sorting
 from inspector_app.gui.models.tree_index import Index, TreeIndex
 from inspector_app.gui.models.tree_state import NO_QUERY, TreeState
+from inspector_app.gui.models.watch_words import Levels, is_trouble, watch_text
 from inspector_app.protocol import changes
 from inspector_app.protocol.changes import RowsChange
+from inspector_app.protocol.messages import ProbeState
 from inspector_app.protocol.sums import SubtreeSums
 from inspector_app.protocol.table import RowTable, pack_names
 from widgets.tree_row import RowLook, TreeRole
@@ -56,6 +58,8 @@ class RowTreeModel(TreeIndex):
         super().__init__(parent)
         self._watched: frozenset[int] = frozenset()
         self._notes: dict[int, str] = {}
+        self._probes: dict[int, ProbeState] = {}
+        self._levels: dict[int, Levels] = {}
         self._set_state(TreeState(Cells(_no_rows(), "")))
 
     # -- contents ----------------------------------------------------------------------------------
@@ -89,6 +93,7 @@ class RowTreeModel(TreeIndex):
         """Show another target; a filter is dropped, the sorting stays."""
         self.beginResetModel()
         self._watched, self._notes = frozenset(), {}
+        self._probes, self._levels = {}, {}
         self._set_state(TreeState(Cells(table, title), NO_QUERY, self._state.sorting))
         self.endResetModel()
 
@@ -100,6 +105,20 @@ class RowTreeModel(TreeIndex):
         """Mark the rows that probes watch."""
         before, self._watched = self._watched, frozenset(row_ids)
         self._tell_looks(before ^ self._watched)
+
+    def set_probes(self, states: list[ProbeState]) -> None:
+        """How the probes of the watched rows stand."""
+        before, self._probes = self._probes, {state.row: state for state in states}
+        rows = before.keys() | self._probes.keys()
+        changed = {row for row in rows if before.get(row) != self._probes.get(row)}
+        self._tell_looks({row for row in changed if _is_trouble(before.get(row)) != self._bad(row)})
+
+    def _bad(self, row_id: int) -> bool:
+        return _is_trouble(self._probes.get(row_id))
+
+    def set_levels(self, levels: dict[int, Levels]) -> None:
+        """What was measured last of some watched rows; who paints them sees to it by itself."""
+        self._levels.update(levels)
 
     def set_notes(self, notes: dict[int, str]) -> None:
         """Say a word at the end of some rows, by their ids; {} takes all words away."""
@@ -307,8 +326,14 @@ class RowTreeModel(TreeIndex):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _RIGHT if index.column() in NUMBERS else _LEFT
         if role == Qt.ItemDataRole.ToolTipRole:
-            return self._state.cells.tooltip(self._places[row_id], index.column())
+            text = self._state.cells.tooltip(self._places[row_id], index.column())
+            watched = row_id in self._watched and index.column() == Column.NAME
+            return f"{text}\n{self._watch_text(row_id)}" if watched else text
         return None
+
+    def _watch_text(self, row_id: int) -> str:
+        """How a watched row is doing, in sentences."""
+        return watch_text(self._probes.get(row_id), self._levels.get(row_id))
 
     def row_texts(self, index: Index, columns: list[int]) -> list[str]:
         """Texts of some cells of a row, as a view paints them."""
@@ -319,7 +344,15 @@ class RowTreeModel(TreeIndex):
         look = self._state.look(self._places[row_id])
         if row_id in self._notes:
             look = replace(look, note=self._notes[row_id], note_tone="warning")
-        return replace(look, live=True) if row_id in self._watched else look
+        if row_id not in self._watched:
+            return look
+        levels = self._levels.get(row_id)
+        bars = levels.bars if levels is not None else ()
+        return replace(look, live=True, troubled=self._bad(row_id), levels=bars)
+
+
+def _is_trouble(state: ProbeState | None) -> bool:
+    return state is not None and is_trouble(state)
 
 
 def _subtrees(table: RowTable, layout: Layout, brothers: Brothers) -> Mask:

@@ -142,7 +142,9 @@ class RunDialog(QDialog):
         )
         self.run_button = push_button("&Run", "runNow", self._run)
         can = form.provided or bool(form.fields)
-        for button in (self.run_button, buttons.button(QDialogButtonBox.StandardButton.Ok)):
+        ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
+        ok.setToolTip("For all runs from now on; the next one trains a fresh copy")
+        for button in (self.run_button, ok):
             button.setEnabled(can)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
@@ -177,6 +179,11 @@ class RunDialog(QDialog):
     def _train_mode(self, trains: bool) -> None:
         """What a person most likely wants with it; they may choose otherwise."""
         self.mode.setCurrentIndex(self.mode.findData("train" if trains else "eval"))
+
+    def forbid_run(self, reason: str) -> None:
+        """Only take settings, for the run after the one under way."""
+        self.run_button.setEnabled(False)
+        self.run_button.setToolTip(reason)
 
     def accept(self) -> None:
         """Take the settings as they are now, or say in place what is wrong with them."""

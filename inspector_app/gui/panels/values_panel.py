@@ -114,7 +114,7 @@ class ValuesPanel(QWidget):
         self.measured = found.row
         view = self._histogram_view()
         self._pages.setCurrentWidget(self._page)  # first: a hidden text scrolls as it likes
-        lines = [("Statistics of all elements", _lines(found))]
+        lines = [("Statistics of all elements", statistics_lines(found))]
         self.facts.set_sections(self._detail.path or self._detail.title, lines)
         view.set_histogram(self._detail.path, found.low, found.high, found.counts)
 
@@ -130,7 +130,7 @@ class ValuesPanel(QWidget):
         return self._histogram
 
 
-def _lines(found: Statistics) -> list[FactLine]:
+def statistics_lines(found: Statistics) -> list[FactLine]:
     """What is worth a line, with exact values in the tooltip."""
 
     def measured(label: str, value: float | None) -> FactLine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.gui.client.records_store import RecordsStore
@@ -11,7 +12,7 @@ from inspector_app.gui.views.history import newest_of
 from inspector_app.gui.views.names import GRADIENTS, NamedSeries
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import BINS, Records
-from inspector_app.protocol.ranges import linear_range
+from inspector_app.protocol.ranges import linear_range, octave_range
 from widgets import plotting
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ _ALL, _ACTIVATIONS, _GRADIENTS = "All", "Activations", "Gradients"
 
 
 class GridView(View):
-    """Histograms in the model's order."""
+    """Histograms in the model's order.  ``octaves_asked(on)``: how the backend is to count."""
 
     title = "Histograms"
+    octaves_asked = Signal(bool)
 
     def __init__(self, store: RecordsStore, parent: QWidget | None = None) -> None:
         super().__init__(store, parent)
@@ -31,6 +33,12 @@ class GridView(View):
         self.kinds.addItems([_ALL, _ACTIVATIONS, _GRADIENTS])
         self.logarithmic = self.add_toggle(
             "gridLogarithmic", "log counts", "Draw logarithms of the counts", self._set_logarithmic
+        )
+        self.octaves = self.add_toggle(
+            "gridOctaves",
+            "signed log",
+            "Count into bins between powers of two, of either sign, from now on",
+            self.octaves_asked.emit,
         )
         self._grid: HistogramGrid | None = None
         self._titles: list[tuple[int, str]] = []
@@ -58,6 +66,11 @@ class GridView(View):
         self.kinds.setVisible(any(one.kind in GRADIENTS for one in self.series))
         self._show_cells()
 
+    def show_octaves(self, on: bool) -> None:
+        """How the backend counts now."""
+        with QSignalBlocker(self.octaves):
+            self.octaves.setChecked(on)
+
     def draw(self) -> None:
         """Put the newest record of each series, or the one at the step looked at, into its cell."""
         shown = {key for key, _ in self._titles}
@@ -66,7 +79,11 @@ class GridView(View):
 
     def _update(self, key: int, records: Records, index: int) -> None:
         sampled, count = int(records.sampled[index]), int(records.count[index])
-        low, high = linear_range(float(records.low[index]), int(records.exponent[index]), BINS)
+        exponent, octaves = int(records.exponent[index]), bool(records.octaves[index])
+        if octaves:
+            low, high = octave_range(exponent)
+        else:
+            low, high = linear_range(float(records.low[index]), exponent, BINS)
         self.grid.update_record(
             key,
             low,
@@ -78,6 +95,7 @@ class GridView(View):
             int(records.positive_infinity[index] + records.negative_infinity[index]),
             int(records.step[index]),
             share_text(sampled, count),
+            octaves,
         )
 
     def _show_cells(self) -> None:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from inspector_app.gui.client.records_store import KEPT, RecordsStore
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.gui.views.alarms import AlarmsView
+from inspector_app.gui.views.captured import CapturedView
 from inspector_app.gui.views.curves import CurvesView
 from inspector_app.gui.views.depth import DepthView
 from inspector_app.gui.views.grid import GridView
@@ -64,12 +65,14 @@ class LiveViews(QWidget):
         self.layers = DepthView(self.store)
         self.curves = CurvesView(self.store)
         self.alarms = AlarmsView(self.store)
+        self.captured = CapturedView(self.store)
         self.views: list[View] = [
             self.grid,
             self.over_time,
             self.layers,
             self.curves,
             self.alarms,
+            self.captured,
         ]
         self.tabs = QTabBar()
         self.tabs.setObjectName("liveTabs")
@@ -153,6 +156,10 @@ class LiveViews(QWidget):
         """The one in sight."""
         return self.views[self.tabs.currentIndex()]
 
+    def show_view(self, view: View) -> None:
+        """Bring a view to the front."""
+        self.tabs.setCurrentIndex(self.views.index(view))
+
     # -- data ----------------------------------------------------------------------------------
 
     def set_series(self, series: list[NamedSeries]) -> None:
@@ -181,7 +188,7 @@ class LiveViews(QWidget):
         """Another session: its steps begin anew."""
         self.store.clear()
         self.hold.setChecked(False)
-        for view in (self.over_time, self.curves, self.alarms):
+        for view in (self.over_time, self.curves, self.alarms, self.captured):
             view.forget()
         self._count_alarms()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
@@ -184,3 +186,24 @@ def test_nothing_is_drawn_while_it_cannot_be_seen(qtbot, views):
     assert {len(history) for history in views.over_time._histories.values()} == {before + 2}
     qtbot.keyClick(views.tabs, Qt.Key.Key_Right)
     assert views.view.title == "Depth"
+
+
+def test_octaves_are_drawn_as_what_they_are(qtbot, views):
+    newest = views.store.answers[-1]
+    count = len(newest.step)
+    views.store.add(
+        msgspec.structs.replace(
+            newest,
+            sequence=newest.sequence[-1] + 1 + np.arange(count),
+            next=int(newest.sequence[-1]) + 1 + count,
+            octaves=np.ones(count, np.bool_),
+            exponent=np.full(count, 3, np.int32),
+        )
+    )
+    views.records_arrived()
+    record = views.grid.grid._cells[0].record
+    assert (record.low, record.high, record.octaves) == (-8.0, 8.0, True)
+    assert record.bin_edges(63) == (4.0, 8.0)
+    with qtbot.waitSignal(views.grid.octaves_asked) as asked:
+        views.grid.octaves.click()
+    assert asked.args == [True]

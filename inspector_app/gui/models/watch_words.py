@@ -1,0 +1,63 @@
+"""How a watched row is doing: bars for its magnitudes, and sentences."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from inspector_app.protocol.messages import ProbeState
+from widgets.numbers import count_text, value_text
+
+_LOW, _HIGH = -8, 2  # decades that a bar spans: below it vanishes, above it explodes
+
+
+class Level(NamedTuple):
+    """A magnitude by its name: the root mean square of the newest record of a series."""
+
+    name: str
+    value: float  # NaN where something was NaN or infinite
+
+    @property
+    def share(self) -> float:
+        """Length of the bar, on a logarithmic scale."""
+        if math.isnan(self.value) or self.value <= 0:
+            return self.value if math.isnan(self.value) else 0.0
+        share = (math.log10(self.value) - _LOW) / (_HIGH - _LOW)
+        return min(1.0, max(0.0, share))
+
+
+class Levels(NamedTuple):
+    """What was measured last of one row: its values, then its gradient, where there are any."""
+
+    step: int
+    levels: tuple[Level, ...]
+
+    @property
+    def bars(self) -> tuple[float, ...]:
+        """Lengths of the bars."""
+        return tuple(level.share for level in self.levels)
+
+
+def is_trouble(state: ProbeState) -> bool:
+    """Whether a probe measures nothing, or less than it was asked for."""
+    return state.state in ("never fired", "stopped") or bool(state.reason)
+
+
+def watch_text(state: ProbeState | None, levels: Levels | None) -> str:
+    """Sentences for a tooltip."""
+    if state is None:
+        lines = ["Watched."]
+    elif state.state == "fired":
+        lines = [f"Watched: fired {count_text(state.fired)} time{'s' * (state.fired != 1)}."]
+    elif state.state == "armed":
+        lines = ["Watched: armed, no step has ended since."]
+    else:
+        lines = [f"Watched: {state.state}."]
+    if state is not None and state.reason:
+        lines.append(state.reason)
+    if levels is not None:
+        lines.append(f"Root mean square in step {count_text(levels.step)}:")
+        for level in levels.levels:
+            value = "NaN or Inf" if math.isnan(level.value) else value_text(level.value)
+            lines.append(f"    {level.name} {value}")
+    return "\n".join(lines)

@@ -1,0 +1,35 @@
+import math
+
+import pytest
+
+from inspector_app.gui.models.watch_words import Level, Levels, is_trouble, watch_text
+from inspector_app.protocol.messages import ProbeState
+
+
+@pytest.mark.parametrize(
+    ("value", "share"),
+    [(0.0, 0.0), (1e-9, 0.0), (1e-8, 0.0), (1e-3, 0.5), (1.0, 0.8), (1e2, 1.0), (1e30, 1.0)],
+)
+def test_bars_are_logarithmic_and_bounded(value, share):
+    assert Level("output", value).share == pytest.approx(share)
+
+
+def test_what_is_not_finite_has_no_length():
+    assert math.isnan(Level("output", math.nan).share)
+
+
+def test_sentences_say_how_a_probe_stands():
+    assert watch_text(None, None) == "Watched."
+    fired = ProbeState(row=1, state="fired", fired=1200)
+    assert watch_text(fired, None) == "Watched: fired 1,200 times."
+    assert watch_text(ProbeState(row=1, state="fired", fired=1), None).endswith("1 time.")
+    assert "armed" in watch_text(ProbeState(row=1, state="armed"), None)
+    never = ProbeState(row=1, state="never fired", reason="Compiled: recompile the model.")
+    assert watch_text(never, None) == "Watched: never fired.\nCompiled: recompile the model."
+    assert [is_trouble(state) for state in (fired, never)] == [False, True]
+    levels = Levels(1234, (Level("output", 0.5), Level("gradient", math.nan)))
+    assert watch_text(fired, levels).splitlines()[1:] == [
+        "Root mean square in step 1,234:",
+        "    output 0.5",
+        "    gradient NaN or Inf",
+    ]
