@@ -276,6 +276,7 @@ class Situation:
     disabled: dict[str, str] = field(default_factory=dict)  # operation -> reason, of the target
     selected: int = 0
     selected_modules: int = 0
+    selected_watchable: int = 0
     selected_watched: int = 0
     watched: int = 0
     matches: int = 0  # rows that the filter found
@@ -315,7 +316,7 @@ def reasons(now: Situation) -> dict[str, str]:
             "edit.undo": lost or undo,
             "edit.redo": lost or ("" if now.redo_title else "There is no edit to redo."),
             "edit.copy_script": refused("freeze", lost),
-            "model.watch": watch or ("" if now.selected_modules else _MODULE),
+            "model.watch": watch or ("" if now.selected_watchable else _MODULE),
             "model.watch_leaves": watch or ("" if now.selected_modules else _MODULE),
             "model.capture_output": watch or unwatched,
             "model.capture_gradient": watch or unwatched,

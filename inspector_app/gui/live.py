@@ -145,16 +145,22 @@ class Live(QObject):
     # -- watching ------------------------------------------------------------------------------
 
     def watch(self, rows: list[int]) -> None:
-        """Watch the modules among ``rows``."""
-        table = self._table()
-        watchable = modules_of(table)
-        if self._kinds is not _RUN:  # a run has neither gradients nor updates
-            watchable = watchable | (table.role == Role.PARAMETER)
+        """Watch what can be among ``rows``."""
+        table, watchable = self._table(), self.watchable
         chosen = [row for row in rows if watchable[table.position(row)]]
         if not chosen:
             self.told.emit("Only modules can be watched: select some first.", "info", "")
             return
         self._session.request(Watch(rows=chosen, kinds=self._kinds), self._watching)
+
+    @property
+    def watchable(self) -> NDArray[np.bool_]:
+        """(n,) which rows can be watched: modules, and where there are steps parameters too."""
+        table = self._table()
+        if self._kinds is _RUN:  # a run has neither gradients nor updates
+            return modules_of(table)
+        watchable: NDArray[np.bool_] = modules_of(table) | (table.role == Role.PARAMETER)
+        return watchable
 
     def watch_leaves(self, rows: list[int]) -> None:
         """Watch all modules below ``rows`` that have none below them."""

@@ -34,6 +34,7 @@ def situation(
         disabled=target.disabled if target is not None else {},
         selected=len(rows),
         selected_modules=int(modules_of(tree.table)[selected.positions].sum()),
+        selected_watchable=int(live.watchable[selected.positions].sum()),
         selected_watched=len(live.watched.intersection(rows)),
         watched=len(live.watched),
         matches=tree.match_count,

@@ -20,6 +20,7 @@ from inspector_app.protocol.messages import (
     TrainingState,
     Watch,
 )
+from inspector_app.protocol.table import Role
 from inspector_app.sessions import SessionEntry
 from tests.gui.windows import asked, settle, trigger
 
@@ -109,6 +110,11 @@ def test_the_budget_is_chosen_from_a_list(qtbot, joined):
 def test_modules_and_parameters_are_watched_with_their_gradients(qtbot, joined):
     joined.live.watch([1])
     assert {"output", "gradient", "update"} <= set(asked(joined, Watch)[-1].kinds)
+    table = joined.tree_model.table
+    parameter = int(table.ids[table.role == Role.PARAMETER][0])
+    joined.tree_panel.view.select_row(parameter)
+    trigger(joined, "model.watch")
+    assert asked(joined, Watch)[-1].rows == [parameter]
 
 
 def test_a_lost_process_leaves_what_was_drawn(qtbot, joined):

@@ -46,7 +46,7 @@ def test_a_selection_can_be_edited_and_modules_watched():
     blocked = open_model(selected=1)
     assert not blocked["edit.freeze"]
     assert blocked["model.watch"]
-    assert not open_model(selected=1, selected_modules=1)["model.watch"]
+    assert not open_model(selected=1, selected_watchable=1)["model.watch"]
     assert open_model()["edit.freeze"]
 
 
