@@ -71,7 +71,10 @@ def check(tensor: torch.Tensor) -> None:
         assert found.norm == pytest.approx(norm * unit, rel=1e-4)  # perhaps infinite
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
 @given(data=st.data())
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_counts_are_exact_and_moments_close(way, dtype, data):
