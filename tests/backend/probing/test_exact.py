@@ -71,6 +71,11 @@ def check(tensor: torch.Tensor) -> None:
         assert found.norm == pytest.approx(norm * unit, rel=1e-4)  # perhaps infinite
 
 
+def not_at_the_end(value: float) -> bool:
+    """Whether bins and norm stay within float64: beyond it their ends are clipped."""
+    return not math.isfinite(value) or abs(value) <= 1e300
+
+
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     max_examples=60,
@@ -84,7 +89,7 @@ def test_counts_are_exact_and_moments_close(way, dtype, data):
         hnp.arrays(
             np.float64 if width == 64 else np.float32,
             st.integers(1, 60),
-            elements=st.floats(width=width, allow_nan=True, allow_infinity=True),
+            elements=st.floats(width=width).filter(not_at_the_end),
         )
     )
     with np.errstate(all="ignore"):
