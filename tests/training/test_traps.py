@@ -417,13 +417,16 @@ def test_ten_thousand_times_while_a_forward_runs(hook_guard):
     thread.start()
     try:
         with ProbeSet(RecordRing(1 << 20)) as probes:
-            for _ in range(10_000):
+            cycles = 0
+            # A machine may give the other thread little of its time: it is waited for.
+            while cycles < 10_000 or (forwards[0] < 10 and thread.is_alive()):
                 for row, module in enumerate(model):
                     probes.watch(row, module, str(row), ("output", "gradient"))
                 probes.clear()
+                cycles += 1
             assert probes.failures == []
     finally:
         stop.set()
         thread.join()
     assert wrong == []
-    assert forwards[0] > 10
+    assert forwards[0] >= 10
