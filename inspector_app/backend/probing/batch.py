@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from inspector_app.backend.histograms import (
+    Extremes,
     as_floats,
     as_real,
     bounds,
@@ -90,6 +91,7 @@ class Batch:
         self._work = bins.Workspace(capacity, sample)
         self._exponents: dict[int, int] = {}
         self._alone: dict[int, Floats] = {}  # samples of what float32 cannot hold
+        self._small: list[int] = []  # those whose extremes are found in the sample, which is all
         self.units = Units()
         self.limits: dict[int, tuple[float, float]] = {}  # of saturation, by key of series
         self._dead: dict[int, float] = {}  # shares of units
@@ -144,20 +146,23 @@ class Batch:
             self._dead[index] = self.units.look(key, tensor, self._told[index][-2])
 
     def _take_fast(self, index: int, flat: torch.Tensor, where: tuple[int, ...]) -> None:
-        count = flat.numel()
+        count, size = flat.numel(), self.sample
+        if count <= size:
+            if flat.dtype is torch.float32:
+                self._samples[index, :count] = flat.numpy()
+            else:
+                self._rows[index][:count] = flat
+            self._small.append(index)
+            self._told.append((*where, count, count, 0, 0, 0, -math.inf, math.inf))
+            return
         minimum, maximum = bounds(flat)
         nan = positive = negative = 0
         if not (math.isfinite(minimum) and math.isfinite(maximum)):
             minimum, maximum, nan, positive, negative = extremes(flat)
-        row = self._rows[index]
-        size = self.sample
-        if count <= size:
-            size = count
-            row[:count] = flat
-        elif flat.dtype is torch.float32:
-            torch.index_select(flat, 0, sample_places(count, size), out=row)
+        if flat.dtype is torch.float32:
+            torch.index_select(flat, 0, sample_places(count, size), out=self._rows[index])
         else:
-            row.copy_(flat.index_select(0, sample_places(count, size)))
+            self._rows[index].copy_(flat.index_select(0, sample_places(count, size)))
         self._told.append((*where, count, size, nan, positive, negative, minimum, maximum))
 
     def _take_whole(self, index: int, tensor: torch.Tensor, where: tuple[int, ...]) -> None:
@@ -200,26 +205,31 @@ class Batch:
         told, self._told = rows, []
         alone, self._alone = self._alone, {}
         exactly, self._whole = self._whole, {}
-        full = told["sampled"] == self.sample
+        small, self._small = self._small, []
+        for size, places in _by(told["sampled"], small).items():
+            _bound(told, places, self._samples[places, :size])
+        for index, every in exactly.items():
+            self._fill(told, index, every)
         broken = (told["nan"] + told["positive_infinity"] + told["negative_infinity"]) > 0
-        plain = full & ~broken
-        plain[[*alone, *exactly]] = False
-        if plain.all():
-            self._measure(told, self._samples[:number])
-        else:
-            if plain.any():
-                some = told[plain]
-                self._measure(some, self._samples[:number][plain])
-                told[plain] = some
-            for index in np.flatnonzero(~plain).tolist():
-                if index in exactly:
-                    self._fill(told, index, exactly[index])
-                    continue
-                sample = alone.get(index)
-                if sample is None:
-                    sample = self._samples[index, : told["sampled"][index]]
-                one = told[index : index + 1]
-                self._measure(one, sample[np.isfinite(sample)][None])
+        broken[list(exactly)] = False
+        for index in np.flatnonzero(broken).tolist():
+            sample = alone.get(index)
+            if sample is None:
+                sample = self._samples[index, : told["sampled"][index]]
+            self._measure(told[index : index + 1], sample[np.isfinite(sample)][None])
+        whole = ~broken
+        whole[[*alone, *exactly]] = False
+        for size, places in _by(told["sampled"], np.flatnonzero(whole).tolist()).items():
+            if len(places) == number:  # nothing need be copied
+                self._measure(told, self._samples[:number, :size])
+                continue
+            some = told[places]
+            self._measure(some, self._samples[places, :size])
+            told[places] = some
+        for places in _by(told["sampled"], [i for i in alone if not broken[i]]).values():
+            some = told[places]
+            self._measure(some, np.stack([alone[index] for index in places]))
+            told[places] = some
         told["dead"] = [
             self.units.seen(key, zeros) if count else _NAN
             for key, zeros, count in zip(
@@ -295,6 +305,24 @@ class Batch:
         marks = self._work.marks[: len(samples), : samples.shape[1]]
         np.equal(samples, 0, out=marks)
         return np.asarray(np.add.reduce(marks, 1, dtype=np.int64))
+
+
+def _by(values: Int64, places: list[int]) -> dict[int, list[int]]:
+    """Places by the value that stands there."""
+    found: dict[int, list[int]] = {}
+    for place, value in zip(places, values[places].tolist(), strict=True):
+        found.setdefault(value, []).append(place)
+    return found
+
+
+def _bound(rows: Rows, places: list[int], samples: bins.Samples) -> None:
+    """Fill in the extremes of records whose samples, (n, k) with k > 0, are all there is."""
+    low, high = np.minimum.reduce(samples, 1), np.maximum.reduce(samples, 1)
+    rows["minimum"][places], rows["maximum"][places] = low, high
+    for index in np.flatnonzero(~(np.isfinite(low) & np.isfinite(high))).tolist():
+        found = extremes(torch.from_numpy(samples[index]))
+        for name, value in zip(Extremes._fields, found, strict=True):
+            rows[name][places[index]] = value
 
 
 def _shift(rows: Rows, places: list[int], exponents: list[int]) -> None:

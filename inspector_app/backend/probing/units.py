@@ -24,6 +24,7 @@ from inspector_app.protocol.table import Int64
 
 LOOKS = 8
 EVERY = 4
+_HEAD = 64  # values of a unit that are looked at first
 _MARGIN = 0.01
 _FLOATS = frozenset((torch.float32, torch.float64, torch.float16, torch.bfloat16))
 _BOUNDS: dict[type[nn.Module], tuple[float, float]] = {
@@ -67,6 +68,14 @@ def saturation_limits(module: nn.Module) -> tuple[float, float] | None:
 def puts_out_channels(module: nn.Module) -> bool:
     """Whether dimension 1 of a three-dimensional output of this module is that of its units."""
     return issubclass(type(module), _OF_CHANNELS)
+
+
+def _zero(values: torch.Tensor, others: list[int], minimum: float) -> torch.Tensor:
+    """Which units are nothing but zeros, NaN being none, where no value is below ``minimum``."""
+    zero = values.amax(others) == 0
+    if minimum < 0:
+        zero &= values.amin(others) == 0
+    return zero
 
 
 @dataclass(slots=True)
@@ -128,10 +137,14 @@ class Units:
             channels = dimensions > 3 or (dimensions == 3 and series.channels)
             units = 1 if channels else dimensions - 1
             others = [d for d in range(dimensions) if d != units]
-            zero = values.amax(others) == 0  # NaN is not zero
-            if minimum < 0:
-                zero &= values.amin(others) == 0
-            dead = zero.cpu().numpy()
+            # Most units show that they live in a small part of the batch.
+            rows = max(1, _HEAD * values.shape[0] * values.shape[units] // values.numel())
+            dead = _zero(values[:rows], others, minimum).cpu().numpy()
+            silent = np.flatnonzero(dead)
+            if len(silent) and rows < values.shape[0]:
+                chosen = torch.from_numpy(silent).to(values.device)
+                rest = values[rows:].index_select(units, chosen)
+                dead[silent] = _zero(rest, others, minimum).cpu().numpy()
         if series.quiet is None or series.quiet.shape != dead.shape:
             series.quiet = np.zeros(dead.shape, np.int64)
             series.looks, series.share = 0, math.nan
