@@ -16,6 +16,7 @@ Massart 1990).
 from __future__ import annotations
 
 import math
+import weakref
 from functools import lru_cache
 from typing import Any
 
@@ -91,6 +92,8 @@ class Batch:
         self._work = bins.Workspace(capacity, sample)
         self._exponents: dict[int, int] = {}
         self._alone: dict[int, Floats] = {}  # samples of what float32 cannot hold
+        # Tensors that were taken, without keeping them: reference, version, index.
+        self._held: dict[int, tuple[weakref.ref[torch.Tensor], int, int]] = {}
         self._small: list[int] = []  # those whose extremes are found in the sample, which is all
         self.units = Units()
         self.limits: dict[int, tuple[float, float]] = {}  # of saturation, by key of series
@@ -133,7 +136,7 @@ class Batch:
         if total is None and key not in self.exact:
             flat = _plain_memory(tensor)
         if flat is not None:
-            self._take_fast(index, flat, where)
+            self._take_fast(index, tensor, flat, where)
         else:
             with torch._C.DisableTorchFunction(), torch.no_grad():
                 if total is None and key in self.exact:
@@ -145,7 +148,10 @@ class Batch:
         if key in self.units.zeros:
             self._dead[index] = self.units.look(key, tensor, self._told[index][-2])
 
-    def _take_fast(self, index: int, flat: torch.Tensor, where: tuple[int, ...]) -> None:
+    def _take_fast(
+        self, index: int, tensor: torch.Tensor, flat: torch.Tensor, where: tuple[int, ...]
+    ) -> None:
+        """A tensor whose values lie ``flat`` in the memory."""
         count, size = flat.numel(), self.sample
         if count <= size:
             if flat.dtype is torch.float32:
@@ -154,6 +160,11 @@ class Batch:
                 self._rows[index][:count] = flat
             self._small.append(index)
             self._told.append((*where, count, count, 0, 0, 0, -math.inf, math.inf))
+            return
+        former = self._same_as(tensor, index)
+        if former >= 0:
+            self._rows[index].copy_(self._rows[former])
+            self._told.append((*where, *self._told[former][5:]))
             return
         minimum, maximum = bounds(flat)
         nan = positive = negative = 0
@@ -164,6 +175,20 @@ class Batch:
         else:
             self._rows[index].copy_(flat.index_select(0, sample_places(count, size)))
         self._told.append((*where, count, size, nan, positive, negative, minimum, maximum))
+
+    def _same_as(self, tensor: torch.Tensor, index: int) -> int:
+        """Where the very same values were taken before; -1 for nowhere.
+
+        An Identity puts out what it takes, and both summands of a sum get the same gradient.
+        """
+        if tensor.is_inference():  # it does not count its versions
+            return -1
+        identity, version = id(tensor), tensor._version
+        held = self._held.get(identity)
+        if held is not None and held[0]() is tensor and held[1] == version:
+            return held[2]
+        self._held[identity] = (weakref.ref(tensor), version, index)
+        return -1
 
     def _take_whole(self, index: int, tensor: torch.Tensor, where: tuple[int, ...]) -> None:
         """All elements."""
@@ -206,6 +231,7 @@ class Batch:
         alone, self._alone = self._alone, {}
         exactly, self._whole = self._whole, {}
         small, self._small = self._small, []
+        self._held.clear()
         for size, places in _by(told["sampled"], small).items():
             _bound(told, places, self._samples[places, :size])
         for index, every in exactly.items():

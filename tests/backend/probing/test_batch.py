@@ -11,9 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from inspector_app.backend import histograms
+from inspector_app.backend.probing import batch as batch_module
 from inspector_app.backend.probing.batch import SAMPLE, SAMPLE_ERROR, Batch, sample_places
-from inspector_app.backend.probing.records import Rows
+from inspector_app.backend.probing.records import ROW, Rows
 
+NAMES = ROW.names or ()
+FLOATS = {name for name in NAMES if np.issubdtype(ROW[name].base, np.floating)}
 WHERE = (3, 1, 7, 2, 1)  # step, micro, key, call, phase
 
 
@@ -184,6 +188,51 @@ def test_records_come_in_the_order_of_the_tensors(batch):
     assert found["count"].tolist() == [3, SAMPLE, 1, 9 * SAMPLE, 0, SAMPLE]
     assert found["maximum"][[0, 1, 3, 5]].tolist() == [3.0, SAMPLE, 9 * SAMPLE, SAMPLE]
     assert len(batch) == 0
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 5, 64, 2048, 2049, 5000]),
+            st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.int64]),
+            st.sampled_from([0.0, math.nan, math.inf, 7.0]),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_together_they_are_told_as_each_alone(batch, several):
+    tensors = []
+    for place, (count, dtype, first) in enumerate(several):
+        tensor = torch.randn(count, generator=torch.Generator().manual_seed(place)) * 100
+        tensor[0] = first
+        tensors.append((tensor if dtype.is_floating_point else tensor.nan_to_num()).to(dtype))
+    together = seen(batch, *tensors)
+    for record, tensor in zip(together, tensors, strict=True):
+        (alone,) = seen(batch, tensor)
+        for name in NAMES:
+            assert np.array_equal(record[name], alone[name], equal_nan=name in FLOATS), name
+
+
+@pytest.mark.parametrize("grown", [False, True])
+def test_the_same_tensor_is_read_once_and_anew_when_it_changed(batch, monkeypatch, grown):
+    read = []
+    monkeypatch.setattr(
+        batch_module, "bounds", lambda flat: read.append(flat) or histograms.bounds(flat)
+    )
+    tensor = torch.arange(5000.0)
+    batch.take(tensor, WHERE)
+    if grown:
+        tensor += 1
+    batch.take(tensor, (4, 0, 8, 0, 0))
+    first, second = batch.flush()
+    assert len(read) == 1 + grown
+    assert (second["step"], second["key"], second["phase"]) == (4, 8, 0)
+    assert second["maximum"] == first["maximum"] + grown
+    assert second["counts"].sum() == SAMPLE
+    batch.take(tensor, WHERE)  # a flush forgets
+    batch.flush()
+    assert len(read) == 2 + grown
 
 
 def test_what_is_taken_is_a_copy(batch):
