@@ -7,7 +7,8 @@ It takes 0.7 s to import, which is why this module is imported when there is som
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -37,18 +38,6 @@ class Record:
     step: int
     note: str = ""
     octaves: bool = False
-    shares: dict[bool, NDArray[np.float32]] = field(default_factory=dict, repr=False)
-
-    def heights(self, logarithmic: bool) -> NDArray[np.float32]:
-        """Heights of the bins as shares of the highest, worked out once."""
-        heights = self.shares.get(logarithmic)
-        if heights is None:
-            values = np.asarray(self.counts, np.float64)
-            values = np.log1p(values) if logarithmic else values
-            highest = float(values.max(initial=0))
-            heights = (values / highest if highest > 0 else values).astype(np.float32)
-            self.shares[logarithmic] = heights
-        return heights
 
     @cached_property
     def mean_place(self) -> float:
@@ -75,6 +64,15 @@ class Record:
         return self.low + number * width, self.low + (number + 1) * width
 
 
+def bar_heights(records: Sequence[Record], logarithmic: bool) -> NDArray[np.float32]:
+    """(n, bins) heights as shares of each record's highest; all have as many bins."""
+    counts = np.stack([np.asarray(record.counts) for record in records]).astype(np.float64)
+    values = np.log1p(counts) if logarithmic else counts
+    highest = values.max(axis=1, initial=0, keepdims=True)
+    highest[highest == 0] = 1
+    return np.asarray(values / highest, np.float32)
+
+
 def bar_rects(
     heights: NDArray[np.float32], lefts: NDArray[np.int64], floors: NDArray[np.int64], size: QSize
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -99,6 +97,47 @@ def bar_rects(
     )
     outline = np.concatenate([lids.reshape(-1, 4), walls[before != after]])
     return fill[tall > 0], outline
+
+
+GROUND, FILL, OUTLINE, MEAN = range(4)  # what a pixel of a plot shows
+_DASH, _GAP = 4, 2  # pixels of the line of the mean
+
+
+def bar_pixels(
+    heights: NDArray[np.float32], means: NDArray[np.float64], size: QSize
+) -> NDArray[np.uint8]:
+    """The same as :func:`bar_rects`, as pixels of shape (n, height, width), with lines of means.
+
+    ``means`` (n,) are shares of the width, NaN for no line.  On a screen this takes a quarter of
+    the time that rectangles do.  Raises ValueError where a plot is higher than 256 pixels.
+    """
+    wide, high = size.width(), size.height()
+    if high > 256:
+        raise ValueError(f"A plot of {high} pixels is too high.")
+    rows, bins = heights.shape
+    tall = np.rint(heights * (high - 1)).astype(np.uint8)
+    tall[(heights > 0) & (tall == 0)] = 1
+    edges = np.rint(np.arange(bins + 1) * (wide - 1) / bins).astype(np.intp)
+    filled = np.zeros((rows, wide), np.uint8)  # how high each column is
+    filled[:, :-1] = np.repeat(tall, np.diff(edges), axis=1)
+    around = np.zeros((rows, bins + 2), np.uint8)
+    around[:, 1:-1] = tall
+    low, top = filled.copy(), filled.copy()  # where its part of the outline begins and ends
+    low[:, -1] = 0
+    # Where bins are narrower than a pixel several walls share a column.
+    np.minimum.at(low, (slice(None), edges), np.minimum(around[:, :-1], around[:, 1:]))
+    np.maximum.at(top, (slice(None), edges), np.maximum(around[:, :-1], around[:, 1:]))
+    up = np.arange(high - 1, -1, -1, dtype=np.uint8)[:, None]  # of each row, from the floor
+    pixels = ((up > 0) & (up <= filled[:, None])).view(np.uint8)
+    # One comparison for both bounds: what is below the lower one wraps around.
+    outline = up - low[:, None] <= (top - low)[:, None]
+    outline[top[:, -1] == 0, :, -1] = False  # no wall where the last bin is empty
+    np.copyto(pixels, OUTLINE, where=outline)
+    known = np.flatnonzero((means >= 0) & (means <= 1))
+    across = np.rint(means[known] * (wide - 1)).astype(np.intp)
+    dashes = np.flatnonzero(np.arange(high) % (_DASH + _GAP) < _DASH)
+    pixels[known[:, None], dashes, across[:, None]] = MEAN
+    return pixels
 
 
 def draw_rects(painter: QPainter, rects: NDArray[np.float64]) -> None:

@@ -31,6 +31,7 @@ from widgets.theme import GRID
 
 _FRAME_TIME = 33  # milliseconds between two paintings
 _PAINT_TIME = 0.016  # seconds that a frame may paint
+_WORDS_EVERY = 6  # frames after which the words of a cell are painted again
 _LEAST_AT_ONCE = 8  # cells of a frame, however slow the machine
 _LEAST_WIDTH = 24 * GRID
 _MARGIN = GRID
@@ -64,6 +65,8 @@ class HistogramGrid(QAbstractScrollArea):
         self._cells: list[CellState] = []
         self._place: dict[int, int] = {}  # key -> place in the list
         self._dirty: set[int] = set()  # places that wait for the next frame
+        self._unread: set[int] = set()  # those whose words are behind their plots
+        self._turn = 0  # rows whose words are painted in this frame
         self._logarithmic = False
         self._columns = 1
         self._look: CellLook = cell_look(_LEAST_WIDTH)
@@ -85,6 +88,7 @@ class HistogramGrid(QAbstractScrollArea):
         self._cells = [CellState(one.key, one.title, old.get(one.key)) for one in series]
         self._place = {cell.key: place for place, cell in enumerate(self._cells)}
         self._dirty.clear()
+        self._unread.clear()
         self._current = min(self._current, max(0, len(self._cells) - 1))
         self._lay_out()
         self.viewport().update()
@@ -141,7 +145,11 @@ class HistogramGrid(QAbstractScrollArea):
             self._frame.start()
 
     def _repaint_dirty(self) -> None:
-        """Some of the cells that wait, going round: a frame must not take longer than it may."""
+        """Some of the plots that wait, going round: a frame must not take longer than it may.
+
+        Words take as long as plots and cannot be read thirty times a second: row by row they get
+        their turn.
+        """
         view = self.viewport().rect()
         waiting = sorted(place for place in self._dirty if self._rect(place).intersects(view))
         start = bisect(waiting, self._painted)
@@ -149,14 +157,20 @@ class HistogramGrid(QAbstractScrollArea):
         now, later = waiting[: self._at_once], waiting[self._at_once :]
         if now:
             self._painted = now[-1]
-        rows: dict[int, QRect] = {}  # few rectangles: clipping to many of them is slow
-        for place in now:
+        self._turn = (self._turn + 1) % _WORDS_EVERY
+        self._unread.update(now)
+        written = {p for p in self._unread if p // self._columns % _WORDS_EVERY == self._turn}
+        self._unread -= written
+        areas: dict[int, QRect] = {}  # by row: clipping to many rectangles is slow
+        for place in written.union(now):
             row, rect = place // self._columns, self._rect(place)
-            rows[row] = rows[row].united(rect) if row in rows else rect
-        for rect in rows.values():
+            if row % _WORDS_EVERY != self._turn:
+                rect = self._look.plot(rect)
+            areas[row] = areas[row].united(rect) if row in areas else rect
+        for rect in areas.values():
             self.viewport().update(rect)
         self._dirty = set(later)
-        if later:
+        if later or self._unread:
             self._frame.start()
 
     def _learn(self, cells: int, seconds: float) -> None:
@@ -218,16 +232,32 @@ class HistogramGrid(QAbstractScrollArea):
         current = self._current if self.hasFocus() else -1
         hovered = -1 if self._pointer is None else self._at(self._pointer)
         cells: list[PlacedCell] = []
+        plots: list[PlacedCell] = []  # of which nothing else is touched
+        bands: dict[int, QRect] = {}  # of their rows, across the whole width
         for place in self._in_sight(event.rect()):
             rect = self._rect(place)
-            if region.intersects(rect):
-                is_hovered = place == hovered
-                number = self._hovered_bin(place) if is_hovered else -1
-                state = self._cells[place]
-                cells.append(PlacedCell(state, rect, place == current, is_hovered, number))
-        with CellPainter(self.viewport(), event.rect(), self._look, self._logarithmic) as painter:
+            if not region.intersects(rect):
+                continue
+            is_hovered = place == hovered
+            number = self._hovered_bin(place) if is_hovered else -1
+            cell = PlacedCell(self._cells[place], rect, place == current, is_hovered, number)
+            title = QRect(rect.topLeft(), QSize(rect.width(), 1))
+            axis = QRect(rect.bottomLeft(), QSize(rect.width(), 1))
+            whole = region.intersects(title) or region.intersects(axis)
+            if whole or cell.state.record is None:
+                cells.append(cell)
+            else:
+                plots.append(cell)
+                plot = self._look.plot(rect)
+                bands[plot.top()] = QRect(0, plot.top(), self.viewport().width(), plot.height())
+        ground = region
+        for band in bands.values():  # what is beside plots stays as it was painted
+            ground = ground.subtracted(band)
+        with CellPainter(self.viewport(), self._look, self._logarithmic) as painter:
+            painter.clear(ground)
+            painter.paint_plots(plots)
             painter.paint(cells)
-        self._learn(len(cells), perf_counter() - began)
+        self._learn(len(cells) + len(plots), perf_counter() - began)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """More or fewer columns."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PySide6.QtCore import QSize
 
-from widgets.histogram_cells import Record, bar_rects
+from widgets.histogram_cells import FILL, MEAN, OUTLINE, Record, bar_heights, bar_pixels, bar_rects
 
 SHARES = arrays(np.float32, st.integers(1, 70), elements=st.floats(0, 1, width=32))
 
@@ -48,27 +48,50 @@ def test_histograms_do_not_disturb_each_other():
         assert sorted(together.tolist()) == sorted([*one.tolist(), *two.tolist()])
 
 
+@given(shares=SHARES, width=st.integers(2, 300), height=st.integers(2, 60))
+def test_pixels_are_those_of_the_rectangles(shares, width, height):
+    fill, outline = bar_rects(shares[None], LEFT, FLOOR, QSize(width, height))
+    expected = np.zeros((height, width), np.uint8)
+    for rects, code in ((fill, FILL), (outline, OUTLINE)):
+        for left, top, across, tall in rects.astype(int) - [LEFT[0], FLOOR[0] - height + 1, 0, 0]:
+            expected[top : top + tall, left : left + across] = code
+    (pixels,) = bar_pixels(shares[None], np.array([np.nan]), QSize(width, height))
+    assert (pixels == expected).all()
+
+
+def test_pixels_show_means_where_they_are_known():
+    shares = np.linspace(0, 1, 32, dtype=np.float32).reshape(4, 8)
+    pixels = bar_pixels(shares, np.array([0.5, np.nan, 1.0, 1.1]), SIZE)
+    columns = [set(np.nonzero(one == MEAN)[1].tolist()) for one in pixels]
+    assert columns == [{round(0.5 * 129)}, set(), {129}, set()]
+    assert 20 < np.count_nonzero(pixels[0] == MEAN) < 40
+
+
 def record(counts, low=0.0, high=4.0, mean=1.0, **more):
     return Record(low, high, np.asarray(counts), mean, 1.0, 0, 0, 1, **more)
 
 
+def heights(counts, logarithmic):
+    return bar_heights([record(counts)], logarithmic)[0]
+
+
 def test_a_single_element_beside_a_spike_is_seen():
-    heights = record([10**9, 0, 1, 0]).heights(False)
-    _, outline = bar_rects(heights[None], LEFT, FLOOR, SIZE)
+    tall = heights([10**9, 0, 1, 0], False)
+    _, outline = bar_rects(tall[None], LEFT, FLOOR, SIZE)
     assert (FLOOR - outline[:3, 1]).tolist() == [SIZE.height() - 1, 0, 1]
 
 
 def test_logarithmic_heights_keep_order_and_range():
-    heights = record([0, 1, 10, 1000]).heights(True)
-    assert heights[0] == 0
-    assert heights[-1] == 1
-    assert (np.diff(heights) > 0).all()
-    assert heights[2] > record([0, 1, 10, 1000]).heights(False)[2]
+    tall = heights([0, 1, 10, 1000], True)
+    assert tall[0] == 0
+    assert tall[-1] == 1
+    assert (np.diff(tall) > 0).all()
+    assert tall[2] > heights([0, 1, 10, 1000], False)[2]
 
 
 def test_no_counts_at_all_are_flat():
-    assert not record([0, 0, 0]).heights(False).any()
-    assert not record([0, 0, 0]).heights(True).any()
+    assert not heights([0, 0, 0], False).any()
+    assert not heights([0, 0, 0], True).any()
 
 
 def test_bins_cover_the_range():

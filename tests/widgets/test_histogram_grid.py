@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt, QTimer
-from PySide6.QtGui import QHelpEvent
+from PySide6.QtGui import QHelpEvent, QImage
 from PySide6.QtWidgets import QApplication, QToolTip
 
 from tests.widgets.conftest import count_colour, image_of
+from widgets.histogram_cell_painter import CellPainter
 from widgets.histogram_grid import GridSeries, HistogramGrid
 from widgets.theme import LIGHT
 
@@ -72,6 +73,36 @@ def test_between_two_frames_the_latest_wins(grid, qtbot):
     qtbot.waitUntil(lambda: bool(last.drawn))
     assert not first.drawn
     qtbot.waitUntil(lambda: not timers(grid))
+
+
+def on_screen(grid):
+    """What was painted, not what would be if all were painted now."""
+    picture = grid.screen().grabWindow(grid.winId()).toImage()
+    return picture.convertToFormat(QImage.Format.Format_RGB32)
+
+
+def test_plots_come_first_and_at_rest_all_is_as_painted_at_once(grid, qtbot, monkeypatch):
+    whole, plots = set(), []
+    paint, paint_plots = CellPainter.paint, CellPainter.paint_plots
+    monkeypatch.setattr(
+        CellPainter,
+        "paint",
+        lambda self, cells: (whole.update(c.state.key for c in cells), paint(self, cells)),
+    )
+    monkeypatch.setattr(
+        CellPainter,
+        "paint_plots",
+        lambda self, cells: (plots.extend(c.state.key for c in cells), paint_plots(self, cells)),
+    )
+    for step in range(1, 40):
+        for key in range(9):
+            counts = Counts(np.random.default_rng(step * 9 + key).integers(0, 50, 64))
+            feed(grid, key, counts, step=step, nan=step % 2, low=-step)
+        qtbot.wait(5)
+    qtbot.waitUntil(lambda: not timers(grid))
+    assert whole >= set(range(9))
+    assert len(plots) > 9
+    assert on_screen(grid) == image_of(grid)
 
 
 def test_a_hidden_grid_does_nothing_and_catches_up(grid, qtbot):
