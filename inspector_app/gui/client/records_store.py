@@ -40,6 +40,7 @@ class _Block:
                 self._columns[name] = np.empty((size, *value.shape[1:]), value.dtype)
         self.size = size
         self.used = 0
+        self.part = like
 
     def fill(self, records: Records, first: int) -> int:
         """Copy records from place ``first`` on; returns how many there was room for."""
@@ -49,10 +50,10 @@ class _Block:
         self.used += count
         return count
 
-    def part(self, like: Records, first: int = 0) -> Records:
-        """What is filled, from place ``first`` on, without a copy; the rest is as in ``like``."""
-        columns = {name: column[first : self.used] for name, column in self._columns.items()}
-        return msgspec.structs.replace(like, **columns)
+    def show(self, like: Records) -> None:
+        """Let ``part`` be what is filled, without a copy; what is no column is as in ``like``."""
+        columns = {name: column[: self.used] for name, column in self._columns.items()}
+        self.part = msgspec.structs.replace(like, **columns)
 
 
 class RecordsStore:
@@ -98,7 +99,8 @@ class RecordsStore:
             added = block.fill(records, first)
             for offset, key in enumerate(records.key[first : first + added].tolist()):
                 self._newest[key] = (block, place + offset)
-            self._parts[-1] = block.part(records)
+            block.show(records)
+            self._parts[-1] = block.part
             self.size += added
             first += added
         if self._parts:
@@ -122,7 +124,7 @@ class RecordsStore:
         if key not in self._newest:
             return None
         block, place = self._newest[key]
-        return self._parts[self._blocks.index(block)], place
+        return block.part, place
 
     def _with_room(self, like: Records) -> _Block:
         """The last block, or another one once that is full."""

@@ -42,6 +42,7 @@ class GridView(View):
         )
         self._grid: HistogramGrid | None = None
         self._titles: list[tuple[int, str]] = []
+        self._drawn: dict[int, int] = {}  # key -> sequence number of the record in its cell
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
 
@@ -75,7 +76,14 @@ class GridView(View):
         """Put the newest record of each series, or the one at the step looked at, into its cell."""
         shown = {key for key, _ in self._titles}
         for key, (records, index) in newest_of(self.store, shown, self.step).items():
-            self._update(key, records, index)
+            number = int(records.sequence[index])
+            if self._drawn.get(key) != number:
+                self._drawn[key] = number
+                self._update(key, records, index)
+
+    def forget(self) -> None:
+        """Another session: its records are numbered anew."""
+        self._drawn.clear()
 
     def _update(self, key: int, records: Records, index: int) -> None:
         sampled, count = int(records.sampled[index]), int(records.count[index])
@@ -108,6 +116,7 @@ class GridView(View):
         if titles == self._titles:
             return
         self._titles = titles
+        self._drawn.clear()
         if titles or self._grid is not None:
             grid = self.grid  # before the import, which needs the plotting library as well
             from widgets.histogram_grid import GridSeries

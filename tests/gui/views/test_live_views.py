@@ -105,6 +105,23 @@ def test_what_the_loop_logs_is_the_first_curve(views):
     assert views.curves._made_of == ("Norm", [2, 3])
 
 
+def test_only_new_records_are_put_into_cells(views, monkeypatch):
+    drawn = []
+    grid = views.grid.grid
+    monkeypatch.setattr(grid, "update_record", lambda key, *rest: drawn.append(key))
+    views.records_arrived()
+    assert drawn == []
+    fill(views.store, 1)
+    views.records_arrived()
+    assert sorted(drawn) == [0, 1, 2, 3]
+    held = list(views.store.answers)
+    views.forget()
+    for answer in held[-1:]:
+        views.store.add(answer)  # with the numbers of those drawn before
+    views.records_arrived()
+    assert sorted(drawn) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
 def test_held_pictures_stay_and_the_slider_goes_back(qtbot, views):
     views.hold.click()
     assert (views.slider.minimum(), views.slider.maximum()) == (0, 11)
