@@ -102,7 +102,7 @@ def test_plots_come_first_and_at_rest_all_is_as_painted_at_once(grid, qtbot, mon
     qtbot.waitUntil(lambda: not timers(grid))
     assert whole >= set(range(9))
     assert len(plots) > 9
-    assert on_screen(grid) == image_of(grid)
+    qtbot.waitUntil(lambda: on_screen(grid) == image_of(grid))
 
 
 def test_a_hidden_grid_does_nothing_and_catches_up(grid, qtbot):
