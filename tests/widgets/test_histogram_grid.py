@@ -81,28 +81,48 @@ def on_screen(grid):
     return picture.convertToFormat(QImage.Format.Format_RGB32)
 
 
-def test_plots_come_first_and_at_rest_all_is_as_painted_at_once(grid, qtbot, monkeypatch):
-    whole, plots = set(), []
+@pytest.fixture
+def painted(monkeypatch):
+    """Keys of cells that were painted whole, and of those of which only the plot was."""
+    whole, plots = [], []
     paint, paint_plots = CellPainter.paint, CellPainter.paint_plots
-    monkeypatch.setattr(
-        CellPainter,
-        "paint",
-        lambda self, cells: (whole.update(c.state.key for c in cells), paint(self, cells)),
-    )
-    monkeypatch.setattr(
-        CellPainter,
-        "paint_plots",
-        lambda self, cells: (plots.extend(c.state.key for c in cells), paint_plots(self, cells)),
-    )
+
+    def note_whole(self, cells):
+        whole.extend(cell.state.key for cell in cells)
+        paint(self, cells)
+
+    def note_plots(self, cells):
+        plots.extend(cell.state.key for cell in cells)
+        paint_plots(self, cells)
+
+    monkeypatch.setattr(CellPainter, "paint", note_whole)
+    monkeypatch.setattr(CellPainter, "paint_plots", note_plots)
+    return whole, plots
+
+
+def test_plots_come_first_and_at_rest_all_is_as_painted_at_once(grid, qtbot, painted):
+    whole, plots = painted
     for step in range(1, 40):
         for key in range(9):
             counts = Counts(np.random.default_rng(step * 9 + key).integers(0, 50, 64))
             feed(grid, key, counts, step=step, nan=step % 2, low=-step)
         qtbot.wait(5)
     qtbot.waitUntil(lambda: not timers(grid))
-    assert whole >= set(range(9))
+    assert set(whole) >= set(range(9))
     assert len(plots) > 9
     qtbot.waitUntil(lambda: on_screen(grid) == image_of(grid))
+
+
+def test_what_is_beside_a_plot_stays_while_only_that_is_painted(grid, qtbot, painted):
+    _, plots = painted
+    feed(grid, 0)
+    qtbot.waitUntil(lambda: not timers(grid))
+    beside = grid._look.plot(grid._rect(0)).left() - 2, cell_place(0).y()
+    for number in range(12):  # of six frames one paints the words as well
+        plots.clear()
+        feed(grid, 0, Counts(np.arange(64) * number))
+        qtbot.waitUntil(lambda: bool(plots))
+        assert on_screen(grid).pixelColor(*beside) == LIGHT.base
 
 
 def test_a_hidden_grid_does_nothing_and_catches_up(grid, qtbot):
