@@ -116,12 +116,14 @@ def test_plots_come_first_and_at_rest_all_is_as_painted_at_once(grid, qtbot, pai
 def test_what_is_beside_a_plot_stays_while_only_that_is_painted(grid, qtbot, painted):
     whole, plots = painted
     alone = 0  # times that only the plot was painted
-    feed(grid, 0)
+    for key in range(3):
+        feed(grid, key)
     qtbot.waitUntil(lambda: not timers(grid))
-    beside = grid._look.plot(grid._rect(0)).left() - 2, cell_place(0).y()
+    beside = grid._look.plot(grid._rect(1)).left() - 2, cell_place(1).y()
     for number in range(12):  # of six frames one paints the words as well
         whole.clear(), plots.clear()
-        feed(grid, 0, Counts(np.arange(64) * number))
+        for key in range(3):  # a row
+            feed(grid, key, Counts(np.arange(64) * number))
         qtbot.waitUntil(lambda: bool(whole or plots))
         alone += not whole
         assert on_screen(grid).pixelColor(*beside) == LIGHT.base
