@@ -34,10 +34,10 @@ class Watching(Training):
         self,
         rows: list[int],
         kinds: Collection[m.ProbeKind] = OUTPUT,
-        exact: bool = False,
+        exact: bool | None = None,
         job: Job = NO_JOB,
     ) -> m.Watching:
-        """Measure these rows: all of them or none; ``exact``: not from a sample."""
+        """Measure these rows, all of them or none; ``exact`` all elements, None as before."""
         self._model_for("watch")
         former = {row: self._probes.kinds(row) for row in rows}
         done: list[int] = []
@@ -52,6 +52,14 @@ class Watching(Training):
                 else:
                     self._probes.unwatch(row)
             raise
+        if exact is not None:
+            return self.set_exact(rows, exact)
+        return self._watching()
+
+    def set_exact(self, rows: list[int], exact: bool = True, job: Job = NO_JOB) -> m.Watching:
+        """Measure all elements of these rows, or samples; may be called from any thread."""
+        for row in rows:
+            self._position(row)
         if exact:
             prepare()
         for row in rows:
@@ -99,7 +107,9 @@ class Watching(Training):
         return self._watching()
 
     def _watching(self) -> m.Watching:
-        return m.Watching(rows=self._probes.rows, series=self._probes.series)
+        probes = self._probes
+        exact = [row for row in probes.rows if probes.is_exact(row)]
+        return m.Watching(rows=probes.rows, series=probes.series, exact=exact)
 
     def get_records(
         self, since: int = 0, limit: int = 4096, alarms_since: int = 0, job: Job = NO_JOB

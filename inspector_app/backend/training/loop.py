@@ -48,6 +48,7 @@ class TrainingSession:
         probes: Probes = "leaves",
         budget: float | None = 0.05,
         *,
+        exact: bool = False,
         window: bool = True,
         title: str = "",
     ) -> None:
@@ -67,7 +68,7 @@ class TrainingSession:
             model, optimizer, loss_scaler, self._session.probes, self._at_safe_point
         )
         try:
-            self._watch(probes)
+            self._watch(probes, exact)
             self._published = PublishedSession(self._session, self._executor, name)
         except BaseException:
             self._clock.close()
@@ -171,7 +172,7 @@ class TrainingSession:
 
     # -- setting up ------------------------------------------------------------------------------
 
-    def _watch(self, probes: Probes) -> None:
+    def _watch(self, probes: Probes, exact: bool) -> None:
         if probes == "none":
             return
         table = self._session.tree.table
@@ -185,4 +186,4 @@ class TrainingSession:
         else:
             patterns = [probes] if isinstance(probes, str) else list(probes)
             rows = self._session.modules_matching(patterns)
-        self._session.watch(rows, _BOTH)
+        self._session.watch(rows, _BOTH, exact)

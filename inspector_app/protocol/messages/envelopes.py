@@ -71,12 +71,13 @@ from inspector_app.protocol.messages.watching import (
     GetRecords,
     Records,
     SetBins,
+    SetExact,
     Unwatch,
     Watch,
     Watching,
 )
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 AnyRequest = (
     Open
@@ -111,6 +112,7 @@ AnyRequest = (
     | StepOnce
     | SetBudget
     | SetBins
+    | SetExact
     | SetAlarmRules
     | GetProbeStates
     | Capture
@@ -221,6 +223,7 @@ AT_ONCE = (
     GetRecords,
     GetProbeStates,
     SetAlarmRules,
+    SetExact,
     Capture,
     GetCapturedValues,
     DropCaptured,

@@ -20,6 +20,7 @@ class Watching(Result, frozen=True, kw_only=True):
 
     rows: list[int]
     series: list[Series]
+    exact: list[int] = []  # those of which all elements are measured, not a sample
 
 
 class Records(Result, frozen=True, kw_only=True):
@@ -69,12 +70,23 @@ class Watch(Request, frozen=True, kw_only=True):
 
     Of a module "output", "input" and "gradient" can be measured, of a parameter the others; kinds
     that do not fit a row are passed over, and a row that none fits is an error.
-    ``exact`` makes zeros, moments and histogram of all elements, not of a sample.
+    ``exact`` makes zeros, moments and histogram of all elements, or with False of a sample; None
+    leaves that as it is, for a row that is watched anew as well.
     """
 
     rows: list[int]
     kinds: tuple[ProbeKind, ...] = ("output",)
-    exact: bool = False
+    exact: bool | None = None
+
+
+class SetExact(Request, frozen=True, kw_only=True):
+    """Make zeros, moments and histograms of these rows of all elements, or of samples -> Watching.
+
+    Answered at once; it stays with a row while that is not watched.
+    """
+
+    rows: list[int]
+    exact: bool = True
 
 
 class SetBins(Request, frozen=True, kw_only=True):
