@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from time import thread_time
 
 import msgspec
 from torch import nn
@@ -115,9 +116,11 @@ class Watching(Training):
         self, since: int = 0, limit: int = 4096, alarms_since: int = 0, job: Job = NO_JOB
     ) -> m.Records:
         """Records of the ring from ``since`` on; may be called from any thread."""
+        start = thread_time()
         records = self._probes.records(since, limit, alarms_since)
         if self._loop is None:
             return records
+        self._loop.answered(thread_time() - start)
         return msgspec.structs.replace(records, training=self._loop.state)
 
     def set_alarm_rules(

@@ -59,6 +59,8 @@ class TrainingSession:
         self._executor = SafePointExecutor(on_submit=self._gate.wake)
         self._session = Session()
         self._closed = False
+        self._answered = 0.0  # seconds of answers to windows; only their thread adds to it
+        self._charged = 0.0  # of these, what the budget was told of
         self._rank, self._ranks = rank_of_process()
         name = title_of(model, title)
         self._session.adopt(model, with_rank(name), self, edits=self._ranks == 1)
@@ -128,8 +130,14 @@ class TrainingSession:
     def _at_safe_point(self) -> None:
         probes = self._session.probes
         seconds = time.perf_counter() - self._since
-        probes.active = self._budget.step(seconds, probes.spent, measured=probes.active)
+        answered = self._answered
+        probes.active = self._budget.step(
+            seconds, probes.spent, measured=probes.active, answers=answered - self._charged
+        )
+        self._charged = answered
         probes.spent = 0.0
+        if self._budget.sample != probes.batch.sample:
+            probes.set_sample(self._budget.sample)
         self._gate.pass_through(self._executor)
         self._since = time.perf_counter()
 
@@ -149,6 +157,8 @@ class TrainingSession:
             budget=budget.share,
             every=budget.every,
             thinned=budget.sentence,
+            rate=budget.rate,
+            sample=budget.sample,
             rank=self._rank,
             ranks=self._ranks,
             ended=self._closed,
@@ -169,6 +179,10 @@ class TrainingSession:
     def set_budget(self, share: float | None) -> None:
         """Set the share of a step that probes may take; raises ValueError."""
         self._budget.set_share(share)
+
+    def answered(self, seconds: float) -> None:
+        """A window was answered, which took so long."""
+        self._answered += seconds
 
     # -- setting up ------------------------------------------------------------------------------
 
