@@ -35,7 +35,8 @@ class Record:
     nan: int
     infinite: int
     step: int
-    note: str = ""
+    notes: tuple[str, ...] = ()  # wordings of a remark, the longest first
+    detail: str = ""  # the remark in full
     octaves: bool = False
     shares: dict[bool, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
