@@ -7,6 +7,7 @@ from contextlib import suppress
 from time import thread_time
 
 import msgspec
+import numpy as np
 from torch import nn
 
 from inspector_app.backend.facade.training import Training
@@ -66,6 +67,31 @@ class Watching(Training):
         for row in rows:
             self._probes.set_exact(row, exact)
         return self._watching()
+
+    def plan_watch(
+        self, selection: m.Selection, which: m.Watchable = "modules", job: Job = NO_JOB
+    ) -> m.Planned:
+        """Which modules or parameters a selection holds; nothing is watched yet."""
+        self._model_for("watch")
+        table = self.tree.table
+        wanted = table.role == (Role.PARAMETER if which == "parameters" else Role.MODULE)
+        if which == "leaves":
+            before = np.concatenate(([0], np.cumsum(wanted)))
+            wanted &= before[table.end] - before[1:] == 0
+        positions = self._selected(selection)
+        found = positions[wanted[positions] & ((table.flags[positions] & Flag.REPEATED) == 0)]
+        if not len(found):
+            words = {"modules": "module", "leaves": "leaf module", "parameters": "parameter"}
+            raise RequestError(f"There is no {words[which]} in {self._spoken(selection)}.")
+        return m.Planned(
+            title=f"Watch {self._spoken(selection)}",
+            changes=table.ids[found],
+            tensors=len(found),
+            elements=0,
+            refused=[],
+            notes=[],
+            undoable=True,
+        )
 
     def modules_matching(self, patterns: list[str]) -> list[int]:
         """Ids of the modules that a selection holds, without what stands there twice."""

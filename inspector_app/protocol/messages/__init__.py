@@ -130,11 +130,13 @@ from inspector_app.protocol.messages.training import (
 from inspector_app.protocol.messages.watching import (
     Floats,
     GetRecords,
+    PlanWatch,
     Records,
     SetBins,
     SetExact,
     Unwatch,
     Watch,
+    Watchable,
     Watching,
 )
 
@@ -206,6 +208,7 @@ __all__ = [
     "PlanHoldStatistics",
     "PlanInitialize",
     "PlanState",
+    "PlanWatch",
     "Planned",
     "PreviewInitialize",
     "Previewed",
@@ -250,6 +253,7 @@ __all__ = [
     "Verified",
     "Verify",
     "Watch",
+    "Watchable",
     "Watching",
     "Welcome",
 ]

@@ -69,6 +69,7 @@ from inspector_app.protocol.messages.running import (
 from inspector_app.protocol.messages.training import Attach, Pause, Resume, SetBudget, StepOnce
 from inspector_app.protocol.messages.watching import (
     GetRecords,
+    PlanWatch,
     Records,
     SetBins,
     SetExact,
@@ -99,6 +100,7 @@ AnyRequest = (
     | GetScript
     | Watch
     | Unwatch
+    | PlanWatch
     | DescribeInputs
     | DescribeDataFile
     | Run

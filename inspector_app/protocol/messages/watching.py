@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector_app.protocol.messages.alarms import Alarm, AlarmRules
-from inspector_app.protocol.messages.base import Request, Result
+from inspector_app.protocol.messages.base import Request, Result, Selection
 from inspector_app.protocol.messages.capturing import Captured
 from inspector_app.protocol.messages.probes import ProbeKind, Series
 from inspector_app.protocol.messages.training import TrainingState
 from inspector_app.protocol.table import Int32, Int64
 
 Floats = NDArray[np.float64]
+Watchable = Literal["modules", "leaves", "parameters"]
 
 
 class Watching(Result, frozen=True, kw_only=True):
@@ -77,6 +80,16 @@ class Watch(Request, frozen=True, kw_only=True):
     rows: list[int]
     kinds: tuple[ProbeKind, ...] = ("output",)
     exact: bool | None = None
+
+
+class PlanWatch(Request, frozen=True, kw_only=True):
+    """Which modules or parameters are at or below a selection -> Planned; nothing is watched yet.
+
+    "leaves" are modules that have none below them.
+    """
+
+    selection: Selection
+    which: Watchable = "modules"
 
 
 class SetExact(Request, frozen=True, kw_only=True):
