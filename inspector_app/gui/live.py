@@ -18,6 +18,7 @@ from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.run_dialog import RunDialog, RunSettings
 from inspector_app.gui.views.names import named_series
+from inspector_app.gui.watchable import leaf_modules, modules_of
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, CopyError, InspectorError
 from inspector_app.protocol.messages import (
     AlarmRules,
@@ -36,7 +37,7 @@ from inspector_app.protocol.messages import (
     Watch,
     Watching,
 )
-from inspector_app.protocol.table import Flag, Role, RowTable
+from inspector_app.protocol.table import Role, RowTable
 from widgets.numbers import count_text
 
 _PAUSE = 0.02  # seconds between two forwards of an endless run: leaves the machine usable
@@ -51,7 +52,6 @@ _TRAINED: tuple[ProbeKind, ...] = (
     "update",
 )
 _NO_LOOP = "No training loop runs here: a run is stopped by hand."
-_NUMBERS = frozenset({"NoneType", "bool", "int", "float", "complex"})  # rows of plain values
 
 
 class Live(QObject):
@@ -386,24 +386,3 @@ class Live(QObject):
                 self._panel.say(f"{self._step_word} {count_text(self.forwards)}")
         for failure in records.failures:
             self.told.emit(failure, "warning", "")
-
-
-def modules_of(table: RowTable) -> NDArray[np.bool_]:
-    """(n,) which rows are modules, also those that a plain list or attribute holds."""
-    plain = Flag.TENSOR | Flag.CONTAINER
-    number = np.asarray([name in _NUMBERS for name in table.classes], bool)
-    held = (table.role == Role.ATTRIBUTE) & ((table.flags & plain) == 0)
-    held &= ~number[table.class_index]
-    modules: NDArray[np.bool_] = (table.role == Role.MODULE) | held
-    return modules
-
-
-def leaf_modules(table: RowTable, position: int) -> list[int]:
-    """Ids of the modules at or below ``position`` that have none below them, each object once."""
-    modules = modules_of(table)
-    running = np.concatenate(([0], np.cumsum(modules)))
-    first = np.arange(len(table))
-    leaves = modules & (running[table.end] - running[first + 1] == 0)
-    leaves &= (table.flags & (Flag.REPEATED | Flag.REFERENCE)) == 0
-    chosen = np.flatnonzero(leaves[position : table.end[position]]) + position
-    return [int(row) for row in table.ids[chosen]]

@@ -8,11 +8,12 @@ import numpy as np
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
-from inspector_app.gui.live import Live, modules_of
+from inspector_app.gui.live import Live
 from inspector_app.gui.models.tree_model import RowTreeModel
 from inspector_app.gui.panels.asking import Asks
 from inspector_app.gui.panels.watch_pattern_dialog import WatchPatternDialog
 from inspector_app.gui.selected import Selected
+from inspector_app.gui.watchable import modules_of
 from inspector_app.protocol.table import Flag, Role
 
 _TWICE = Flag.REPEATED | Flag.REFERENCE  # what stands elsewhere as well is watched there

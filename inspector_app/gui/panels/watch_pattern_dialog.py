@@ -85,8 +85,8 @@ class WatchPatternDialog(PlanDialog):
     def show_plan(self, planned: Planned) -> None:
         """The rows are there."""
         self._planned = planned
-        what = plural(len(planned.changes), _WORDS[self.which][1])
-        self.preview.show_rows(f"{what} would be watched", self.rows, self._table())
+        sentence = f"{plural(len(self.rows), _WORDS[self.which][1])} would be watched."
+        self.preview.show_rows(sentence, "To be watched", self.rows, self._table())
         self.update_apply()
 
     def done(self, result: int) -> None:

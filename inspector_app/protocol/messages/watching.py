@@ -83,9 +83,9 @@ class Watch(Request, frozen=True, kw_only=True):
 
 
 class PlanWatch(Request, frozen=True, kw_only=True):
-    """Which modules or parameters are at or below a selection -> Planned; nothing is watched yet.
+    """Which modules or parameters are at or below a selection -> Planned.
 
-    "leaves" are modules that have none below them.
+    "leaves" are modules that have none below them.  Nothing is watched yet.
     """
 
     selection: Selection
