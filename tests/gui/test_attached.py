@@ -265,6 +265,16 @@ def test_the_window_draws_as_often_as_the_loop_can_bear(qtbot, joined):
     qtbot.waitUntil(lambda: feed._timer.interval() == INTERVAL)
 
 
+def test_what_one_loop_can_bear_says_nothing_of_the_next_target(qtbot, joined):
+    feed, backend = joined.live._feed, joined.session.backend
+    backend.loop = msgspec.structs.replace(backend.loop, rate=3)
+    qtbot.waitUntil(lambda: feed._timer.interval() == 333)
+    backend.loop = None
+    joined.opening.open("fake.py:make")
+    qtbot.waitUntil(lambda: joined.session.target.target == "fake.py:make")
+    assert feed._timer.interval() == INTERVAL
+
+
 def test_a_window_that_is_behind_does_not_wait(qtbot, joined, monkeypatch):
     feed, backend = joined.live._feed, joined.session.backend
     backend.loop = msgspec.structs.replace(backend.loop, rate=10)

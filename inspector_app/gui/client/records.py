@@ -95,6 +95,7 @@ class RecordsFeed(QObject):
             self._alarms = 0
             self._watched, self._in_the_air = bool(outcome.watched), False
             self._live, self._training = outcome.live, outcome.training
+            self._timer.setInterval(INTERVAL)
             self._generation += 1
         elif isinstance(outcome, Watching):
             self._watched = bool(outcome.rows)
