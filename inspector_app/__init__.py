@@ -24,6 +24,7 @@ def watch(
     probes: Literal["leaves", "none"] | Sequence[str] = "leaves",
     budget: float | None = 0.05,
     *,
+    exact: bool = False,
     window: bool = True,
     title: str = "",
 ) -> TrainingSession:
@@ -32,13 +33,15 @@ def watch(
     ``optimizer`` tells when a step is over, ``loss_scaler`` (a GradScaler) by what gradients are
     too large.  ``probes`` "leaves" measures output and gradient of every leaf module, "none"
     nothing at first; else patterns of modules.  ``budget`` is the share of a step that probes may
-    take; with None nothing is ever thinned out.  ``window`` False opens none:
-    ``inspector-app attach`` finds the session.  Raises TypeError for what is no module.
+    take; with None nothing is ever thinned out.  ``exact`` makes all statistics of all elements of
+    what is watched, not of samples: several times as much work, less with numba installed.
+    ``window`` False opens none: ``inspector-app attach`` finds the session.  Raises TypeError for
+    what is no module.
     """
     from inspector_app.backend.training.loop import TrainingSession
 
     return TrainingSession(
-        model, optimizer, loss_scaler, probes, budget, window=window, title=title
+        model, optimizer, loss_scaler, probes, budget, exact=exact, window=window, title=title
     )
 
 

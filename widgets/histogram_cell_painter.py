@@ -92,6 +92,16 @@ def _elided(words: str, width: int) -> str:
 
 
 @lru_cache(maxsize=4096)
+def _fitting(wordings: tuple[str, ...], width: int) -> str:
+    """The first of several that fits; of the last one what does."""
+    metrics = _metrics(False)
+    for words in wordings[:-1]:
+        if metrics.horizontalAdvance(words) <= width:
+            return words
+    return _elided(wordings[-1], width)
+
+
+@lru_cache(maxsize=4096)
 def _title(path: str, width: int) -> str:
     return fitted(path, width, _metrics(True))
 
@@ -280,10 +290,11 @@ class CellPainter:
         words = f"step {count_text(record.step)}"
         if cell.state.removed:
             words += " · no longer watched"
-        elif record.note:
-            words += f" · {record.note}"
+        room = right - plot.left() - GRID
+        if record.notes and not cell.state.removed:
+            words = _fitting(tuple(f"{words} · {note}" for note in record.notes), room)
         painter.setPen(theme.muted)
-        painter.drawText(plot.left(), baseline, _elided(words, right - plot.left() - GRID))
+        painter.drawText(plot.left(), baseline, _elided(words, room))
 
     def _paint_trouble(self, words: str, right: int, baseline: int) -> int:
         """A small filled label that ends at ``right``; returns where the next one may end."""

@@ -36,7 +36,8 @@ class Record:
     nan: int
     infinite: int
     step: int
-    note: str = ""
+    notes: tuple[str, ...] = ()  # wordings of a remark, the longest first
+    detail: str = ""  # the remark in full
     octaves: bool = False
 
     @cached_property

@@ -104,19 +104,21 @@ class HistogramGrid(QAbstractScrollArea):
         nan: int,
         infinite: int,
         step: int,
-        note: str = "",
+        notes: tuple[str, ...] = (),
+        detail: str = "",
         octaves: bool = False,
     ) -> None:
         """The newest record of a series; of several between two frames only the last is drawn.
 
         ``counts`` are of equal bins from ``low`` to ``high``, or with ``octaves`` of those between
-        powers of two of either sign.  A key without a cell is passed over.
+        powers of two of either sign.  Of ``notes`` the first that fits is shown; ``detail`` stands
+        in the tooltip.  A key without a cell is passed over.
         """
         place = self._place.get(key)
         if place is None:
             return
         self._cells[place].record = Record(
-            low, high, counts, mean, deviation, nan, infinite, step, note, octaves
+            low, high, counts, mean, deviation, nan, infinite, step, notes, detail, octaves
         )
         self._mark(place)
 
@@ -374,6 +376,6 @@ class HistogramGrid(QAbstractScrollArea):
         ]
         if record.nan or record.infinite:
             lines.append(f"{count_text(record.nan)} NaN, {count_text(record.infinite)} infinite")
-        if record.note:
-            lines.append(record.note)
+        if record.detail:
+            lines.append(record.detail)
         return "\n".join(lines)

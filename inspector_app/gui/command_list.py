@@ -15,6 +15,12 @@ from inspector_app.gui.tree_commands import (
     SORT_MENU,
     tree_reasons,
 )
+from inspector_app.gui.watch_commands import (
+    WATCHING,
+    WATCHING_CONTEXT,
+    WATCHING_MENU,
+    watch_reasons,
+)
 from widgets.theme import CHOICES
 
 COMMANDS = (
@@ -65,37 +71,7 @@ COMMANDS = (
         "Copy the edits as a script in plain torch that does the same.",
     ),
     *FINDING,
-    Command("model.watch", "&Watch", "watch", "W", "Draw what the selected modules put out."),
-    Command(
-        "model.watch_leaves",
-        "Watch &leaves below",
-        "watch",
-        "Shift+W",
-        "Watch all modules below the selection that have none below them.",
-    ),
-    Command("model.unwatch", "&Unwatch", "", "U", "Stop watching the selected modules."),
-    Command(
-        "model.unwatch_all",
-        "Unwatch &all",
-        "close",
-        "Shift+U",
-        "Stop watching everything.",
-        short="Unwatch",
-    ),
-    Command(
-        "model.capture_output",
-        "&Capture output",
-        "",
-        "C",
-        "Keep the next output of the selected rows as a whole.",
-    ),
-    Command(
-        "model.capture_gradient",
-        "Capture &gradient",
-        "",
-        "Shift+C",
-        "Keep the next gradient of the selected rows as a whole.",
-    ),
+    *WATCHING,
     Command("model.run_once", "&Run once", "run", "F5", "Run one forward, or one train step."),
     Command(
         "model.run_repeatedly",
@@ -181,13 +157,7 @@ MENUS: dict[str, tuple[Entry, ...]] = {
         *(command.id for command in FINDING),
     ),
     "&Model": (
-        "model.watch",
-        "model.watch_leaves",
-        "model.unwatch",
-        "model.unwatch_all",
-        SEPARATOR,
-        "model.capture_output",
-        "model.capture_gradient",
+        *WATCHING_MENU,
         SEPARATOR,
         "model.run_once",
         "model.run_repeatedly",
@@ -250,11 +220,7 @@ CONTEXT = (
     "edit.hold",
     "edit.release",
     SEPARATOR,
-    "model.watch",
-    "model.watch_leaves",
-    "model.unwatch",
-    "model.capture_output",
-    "model.capture_gradient",
+    *WATCHING_CONTEXT,
     SEPARATOR,
     "file.export",
     SEPARATOR,
@@ -264,7 +230,6 @@ CONTEXT = (
 )
 _LOST = "The model's process has ended: restart it first."
 _NO_LOOP = "No training loop is attached."
-_MODULE = "Select a module first: only modules can be watched."
 
 
 @dataclass(frozen=True)
@@ -298,16 +263,25 @@ def reasons(now: Situation) -> dict[str, str]:
     def refused(operation: str, before: str) -> str:
         return before or now.disabled.get(operation, "")
 
-    watch = refused("watch", none)
-    unwatched = "" if now.selected_watched else "Watch it first: only what is watched is captured."
     run = refused("run", lost) or ("The model is running." if now.running else "")
     loop = refused("pause", lost or ("" if now.training else _NO_LOOP))
     undo = now.dead_end or ("" if now.undo_title else "There is no edit to undo.")
     trust = "" if now.can_trust else "Only a file with a pickled model asks for trust."
     editing = edit_reasons(lost, none, refused, now.initial)
+    watching = watch_reasons(
+        lost,
+        none,
+        refused,
+        modules=now.selected_modules,
+        watchable=now.selected_watchable,
+        selected_watched=now.selected_watched,
+        watched=now.watched,
+        matches=now.matches,
+    )
     return (
         tree_reasons(gone, now.selected, now.matches)
         | editing
+        | watching
         | {
             "file.load_state": refused("load", lost),
             "file.trust": lost or trust,
@@ -316,12 +290,6 @@ def reasons(now: Situation) -> dict[str, str]:
             "edit.undo": lost or undo,
             "edit.redo": lost or ("" if now.redo_title else "There is no edit to redo."),
             "edit.copy_script": refused("freeze", lost),
-            "model.watch": watch or ("" if now.selected_watchable else _MODULE),
-            "model.watch_leaves": watch or ("" if now.selected_modules else _MODULE),
-            "model.capture_output": watch or unwatched,
-            "model.capture_gradient": watch or unwatched,
-            "model.unwatch": watch or ("" if now.selected_watched else "It is not watched."),
-            "model.unwatch_all": lost or ("" if now.watched else "Nothing is watched."),
             "model.run_once": run,
             "model.run_repeatedly": run,
             "model.stop": lost or ("" if now.running else "The model is not running."),

@@ -18,6 +18,7 @@ from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.run_dialog import RunDialog, RunSettings
 from inspector_app.gui.views.names import named_series
+from inspector_app.gui.watchable import leaf_modules, modules_of
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, CopyError, InspectorError
 from inspector_app.protocol.messages import (
     AlarmRules,
@@ -30,12 +31,13 @@ from inspector_app.protocol.messages import (
     Series,
     SetAlarmRules,
     SetBins,
+    SetExact,
     TrainSteps,
     Unwatch,
     Watch,
     Watching,
 )
-from inspector_app.protocol.table import Flag, Role, RowTable
+from inspector_app.protocol.table import Role, RowTable
 from widgets.numbers import count_text
 
 _PAUSE = 0.02  # seconds between two forwards of an endless run: leaves the machine usable
@@ -50,7 +52,6 @@ _TRAINED: tuple[ProbeKind, ...] = (
     "update",
 )
 _NO_LOOP = "No training loop runs here: a run is stopped by hand."
-_NUMBERS = frozenset({"NoneType", "bool", "int", "float", "complex"})  # rows of plain values
 
 
 class Live(QObject):
@@ -93,9 +94,10 @@ class Live(QObject):
         self._bins_known = False  # which bins the backend counts into
         self._kinds = _RUN
         self.watched: set[int] = set()
+        self.exact: set[int] = set()  # rows of which all elements are measured
         self.series: list[Series] = []
         self.forwards = 0  # of the newest run, as far as drawn
-        self._watched_before: tuple[str, list[str]] = ("", [])  # target and paths of a lost worker
+        self._watched_before: tuple[str, dict[str, bool]] = ("", {})  # of a lost worker
         panel.empty_clicked.connect(self._watch_everything)
         panel.views.alarms.rules_asked.connect(self.ask_rules)
         panel.views.alarms.clear_asked.connect(self.clear_alarms)
@@ -118,15 +120,17 @@ class Live(QObject):
         self._panel.views.grid.show_octaves(False)
         self._bins_known = False
         self._kinds = _TRAINED if opened.live else _RUN
+        self.exact = set()
         self._set_watching(set(opened.watched), [])
-        target, paths = self._watched_before
-        self._watched_before = "", []
-        if target == opened.target and paths:
-            place = {
-                path: int(row)
-                for path, row in zip(opened.table.paths, opened.table.ids, strict=True)
-            }
-            self.watch([place[path] for path in paths if path in place])
+        target, before = self._watched_before
+        self._watched_before = "", {}
+        if target == opened.target and before:
+            rows = zip(opened.table.paths, opened.table.ids, strict=True)
+            place = {path: int(row) for path, row in rows if path in before}
+            self.watch(list(place.values()))
+            exact = [row for path, row in place.items() if before[path]]
+            if exact:
+                self._session.request(SetExact(rows=exact), self._watching)
 
     def worker_lost(self) -> None:
         """The hooks went with the process; of a live model all that was drawn stays."""
@@ -137,8 +141,10 @@ class Live(QObject):
             self.changed.emit()
             return
         if target is not None:
-            paths = [table.path(table.position(row)) for row in sorted(self.watched)]
-            self._watched_before = target.target, paths
+            watched = {
+                table.path(table.position(row)): row in self.exact for row in sorted(self.watched)
+            }
+            self._watched_before = target.target, watched
         self._disabled = "The model's process has ended, and with it what was watched."
         self._set_watching(set(), [])
 
@@ -177,7 +183,19 @@ class Live(QObject):
         """Remove the hooks of these modules; all with None."""
         self._session.request(Unwatch(rows=rows), self._watching)
 
+    def set_exact(self, rows: list[int], exact: bool) -> None:
+        """Measure all elements of those of the rows that are watched, or samples."""
+        if chosen := [row for row in rows if row in self.watched]:
+            self._session.request(SetExact(rows=chosen, exact=exact), self._watching)
+
+    def show_exact(self, rows: set[int]) -> None:
+        """So it is in the backend: another window may have chosen."""
+        if rows != self.exact:
+            self.exact = rows
+            self.changed.emit()
+
     def _watching(self, watching: Watching) -> None:
+        self.exact = set(watching.exact)
         self._set_watching(set(watching.rows), watching.series)
 
     def _set_watching(self, rows: set[int], series: list[Series]) -> None:
@@ -368,24 +386,3 @@ class Live(QObject):
                 self._panel.say(f"{self._step_word} {count_text(self.forwards)}")
         for failure in records.failures:
             self.told.emit(failure, "warning", "")
-
-
-def modules_of(table: RowTable) -> NDArray[np.bool_]:
-    """(n,) which rows are modules, also those that a plain list or attribute holds."""
-    plain = Flag.TENSOR | Flag.CONTAINER
-    number = np.asarray([name in _NUMBERS for name in table.classes], bool)
-    held = (table.role == Role.ATTRIBUTE) & ((table.flags & plain) == 0)
-    held &= ~number[table.class_index]
-    modules: NDArray[np.bool_] = (table.role == Role.MODULE) | held
-    return modules
-
-
-def leaf_modules(table: RowTable, position: int) -> list[int]:
-    """Ids of the modules at or below ``position`` that have none below them, each object once."""
-    modules = modules_of(table)
-    running = np.concatenate(([0], np.cumsum(modules)))
-    first = np.arange(len(table))
-    leaves = modules & (running[table.end] - running[first + 1] == 0)
-    leaves &= (table.flags & (Flag.REPEATED | Flag.REFERENCE)) == 0
-    chosen = np.flatnonzero(leaves[position : table.end[position]]) + position
-    return [int(row) for row in table.ids[chosen]]

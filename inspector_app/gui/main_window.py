@@ -64,6 +64,7 @@ from inspector_app.gui.tree_actions import TreeActions
 from inspector_app.gui.tree_columns_menu import TreeColumnsMenu
 from inspector_app.gui.tree_commands import TREE_KEYS
 from inspector_app.gui.watched_rows import WatchedRows
+from inspector_app.gui.watching import Watching, watching_commands
 from inspector_app.protocol.messages import Edited, Opened, Ran, Selection, Totals
 from widgets.icons import icon
 from widgets.job_panel import JobPanel
@@ -111,6 +112,7 @@ class MainWindow(QMainWindow):
         self.opening.leave = self.leaving.before
         self._build_docks()
         self.live = Live(session, self.live_panel, lambda: self.tree_model.table, self)
+        self.watching = Watching(session, self.live, self.selected, self.tree_model, self)
         self.saving = Saving(self.live_panel.views, self._settings, self)
         self.capturing = Capturing(
             session,
@@ -156,10 +158,7 @@ class MainWindow(QMainWindow):
             "edit.find": lambda: self.tree_panel.focus_filter(),
             "edit.find_next": lambda: self.tree_panel.go_to_match(1),
             "edit.find_previous": lambda: self.tree_panel.go_to_match(-1),
-            "model.watch": lambda: self.live.watch(self.selected.rows),
-            "model.watch_leaves": lambda: self.live.watch_leaves(self.selected.rows),
-            "model.unwatch": lambda: self.live.unwatch(self.selected.rows),
-            "model.unwatch_all": lambda: self.live.unwatch(None),
+            **watching_commands(lambda: self.watching),
             "model.capture_output": lambda: self.capturing.capture(self.selected.rows, "output"),
             "model.capture_gradient": lambda: self.capturing.capture(
                 self.selected.rows, "gradient"
@@ -275,6 +274,7 @@ class MainWindow(QMainWindow):
             )
         )
         self.training.changed.connect(self._update_commands)
+        self.watched_rows.told.connect(self.detail_panel.show_probes)
 
     # -- the target ----------------------------------------------------------------------------
 
@@ -363,6 +363,7 @@ class MainWindow(QMainWindow):
         for command_id, reason in reasons(now).items():
             self.registry.set_enabled(command_id, not reason, reason)
         self.registry.set_checked("training.pause", self.training.paused)
+        self.registry.set_checked("model.exact", self.watching.all_exact)
         for command_id, word, title in (
             ("edit.undo", "Undo", now.undo_title),
             ("edit.redo", "Redo", now.redo_title),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from inspector_app.gui.client.records_store import RecordsStore
@@ -25,7 +25,12 @@ _GRADIENTS: tuple[ProbeKind, ...] = ("gradient", "parameter gradient", "optimize
 
 
 class WatchedRows(QObject):
-    """Only rows in sight get new bars, and only when there is something new."""
+    """Only rows in sight get new bars, and only when there is something new.
+
+    ``told(states)``: how the probes stand, once a second.
+    """
+
+    told = Signal(list)
 
     def __init__(
         self,
@@ -59,6 +64,8 @@ class WatchedRows(QObject):
                 timer.start()
             elif not active:
                 timer.stop()
+        if not active:
+            self.told.emit([])
 
     # -- states --------------------------------------------------------------------------------
 
@@ -71,6 +78,8 @@ class WatchedRows(QObject):
     def _told(self, found: ProbeStates) -> None:
         self._in_the_air = False
         self._model.set_probes(found.states)
+        self._live.show_exact({state.row for state in found.states if state.exact})
+        self.told.emit(found.states)
 
     def _missed(self, _: InspectorError) -> None:
         """It is asked again in a second."""

@@ -54,6 +54,7 @@ from inspector_app.protocol.messages import (
     PlanInitialize,
     Planned,
     PlanState,
+    PlanWatch,
     Previewed,
     PreviewInitialize,
     ProbeState,
@@ -74,6 +75,7 @@ from inspector_app.protocol.messages import (
     SetAlarmRules,
     SetBins,
     SetBudget,
+    SetExact,
     Source,
     StateDifference,
     StatePlan,
@@ -115,6 +117,7 @@ class FakeBackend:
         self.probe_states: list[ProbeState] = []
         self.captures: list[Captured] = []
         self.octaves = False
+        self.exact: set[int] = set()
         self.alarms: list[Alarm] = []
         self.rules = AlarmRules()
         self._states: list[RowTable] = []  # the table on the other side of every edit
@@ -473,7 +476,27 @@ class FakeBackend:
         return self._watching()
 
     def _watching(self) -> Watching:
-        return Watching(rows=[series.row for series in self.series], series=list(self.series))
+        rows = [series.row for series in self.series]
+        exact = [row for row in rows if row in self.exact]
+        return Watching(rows=rows, series=list(self.series), exact=exact)
+
+    def set_exact(self, request: SetExact) -> Watching:
+        self.exact = (self.exact - {*request.rows}) | {*request.rows * request.exact}
+        return self._watching()
+
+    def plan_watch(self, request: PlanWatch) -> Planned:
+        role = Role.PARAMETER if request.which == "parameters" else Role.MODULE
+        wanted = request.selection.patterns
+        starts = [at for at, path in enumerate(self.table.paths) if path in wanted]
+        at = [
+            row
+            for start in starts
+            for row in range(start, int(self.table.end[start]))
+            if self.table.role[row] == role
+        ]
+        if not at:
+            raise RequestError("There is nothing to watch.")
+        return self._plan("Watch", np.asarray(at, np.int32))
 
     def get_probe_states(self, request: GetProbeStates) -> ProbeStates:
         return ProbeStates(states=self.probe_states)

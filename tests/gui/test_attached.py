@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from inspector_app import sessions
+from inspector_app.gui.client import records
+from inspector_app.gui.client.records import INTERVAL
 from inspector_app.gui.panels.attach_dialog import AttachDialog
 from inspector_app.gui.panels.training_bar import budget_text, state_text, time_text
 from inspector_app.protocol.messages import (
@@ -34,7 +36,7 @@ STATE = TrainingState(
     overhead=0.0412,
     budget=0.05,
     every=4,
-    thinned="Checked every 4th step, to take less than 5%.",
+    thinned="Checked every 4th step, samples of 512: to take less than 5%.",
 )
 
 
@@ -48,7 +50,9 @@ def joined(qtbot, window):
 
 def test_what_is_said_of_a_loop():
     text, tone = state_text(STATE)
-    assert text == "step 1,234 · 93.2 ms a step · probes 4.1% · every 4th step"
+    assert text == (
+        "step 1,234 · 93.2 ms a step · probes 4.1% · checked every 4th step, samples of 512"
+    )
     assert tone == "muted"
     assert "measuring" in state_text(msgspec.structs.replace(STATE, step_seconds=0.0))[0]
     pausing = msgspec.structs.replace(STATE, paused=True)
@@ -250,3 +254,35 @@ def test_the_button_says_what_another_window_chose(qtbot, window):
     window.session.backend.steps = 1
     window.session.attach("unix:/nowhere/socket", TOKEN)
     qtbot.waitUntil(lambda: window.live_panel.views.grid.octaves.isChecked())
+
+
+def test_the_window_draws_as_often_as_the_loop_can_bear(qtbot, joined):
+    feed, backend = joined.live._feed, joined.session.backend
+    assert feed._timer.interval() == INTERVAL
+    backend.loop = msgspec.structs.replace(backend.loop, rate=10)
+    qtbot.waitUntil(lambda: feed._timer.interval() == 100)
+    backend.loop = msgspec.structs.replace(backend.loop, rate=1_000)
+    qtbot.waitUntil(lambda: feed._timer.interval() == INTERVAL)
+
+
+def test_what_one_loop_can_bear_says_nothing_of_the_next_target(qtbot, joined):
+    feed, backend = joined.live._feed, joined.session.backend
+    backend.loop = msgspec.structs.replace(backend.loop, rate=3)
+    qtbot.waitUntil(lambda: feed._timer.interval() == 333)
+    backend.loop = None
+    joined.opening.open("fake.py:make")
+    qtbot.waitUntil(lambda: joined.session.target.target == "fake.py:make")
+    assert feed._timer.interval() == INTERVAL
+
+
+def test_a_window_that_is_behind_does_not_wait(qtbot, joined, monkeypatch):
+    feed, backend = joined.live._feed, joined.session.backend
+    backend.loop = msgspec.structs.replace(backend.loop, rate=10)
+    qtbot.waitUntil(lambda: feed._timer.interval() == 100)
+    monkeypatch.setattr(records, "MOST", 4)
+    backend.steps = 2  # eight records: two answers full
+    intervals = []
+    feed.arrived.connect(lambda found: intervals.append((len(found.step), feed._timer.interval())))
+    qtbot.waitUntil(lambda: joined.live_panel.views.store.size == 8)
+    assert intervals == [(4, INTERVAL), (4, INTERVAL)]
+    qtbot.waitUntil(lambda: feed._timer.interval() == 100)

@@ -41,3 +41,9 @@ def test_classes_are_those_with_parameters_in_them():
 def test_a_module_reached_again_is_counted_once(table):
     assert classes_in(table) == ["Linear", "BatchNorm1d", "Embedding"]
     assert classes_in(table_of(module("", "Empty"))) == []
+
+
+def test_of_any_modules_those_without_parameters_too():
+    relu = module("a", "Sequential", module("0", "ReLU"), module("1", "ReLU"))
+    table = table_of(module("", "Net", relu, module("b", "Linear", parameter("weight", 2))))
+    assert classes_in(table, any_module=True) == ["ReLU", "Linear"]

@@ -239,3 +239,47 @@ def test_a_dead_process_leaves_no_session(own_folder):
     assert len(list(folder.iterdir())) == 1
     assert running_sessions() == []
     assert list(folder.iterdir()) == []
+
+
+def test_a_short_budget_is_kept_in_its_order_and_told(joined):
+    model, optimizer = small()
+    with (
+        inspector_app.watch(model, optimizer, budget=0.001, window=False) as session,
+        joined(session) as peer,
+    ):
+        train(model, optimizer, 40)
+        state = peer.result(m.GetRecords()).training
+        assert (state.rate, state.sample) == (3, 512)
+        assert state.every > 1
+        assert state.thinned.startswith(f"Checked every {state.every}")
+        assert session._session.probes.batch.sample == 512
+        peer.result(m.SetBudget(share=None))
+        train(model, optimizer, 2)
+        state = peer.result(m.GetRecords()).training
+        assert (state.rate, state.sample, state.every, state.thinned) == (30, 2_048, 1, "")
+        assert session._session.probes.batch.sample == 2_048
+
+
+def test_all_elements_are_measured_on_request(joined):
+    model, _ = small()
+    model[3] = nn.Linear(8, 1_000)
+    with (
+        inspector_app.watch(model, None, budget=None, exact=True, window=False) as session,
+        joined(session) as peer,
+    ):
+        states = peer.result(m.GetProbeStates()).states
+        assert states
+        assert all(state.exact for state in states)
+        model(torch.randn(16, 4))
+        session.step()
+        rows = [states[-1].row]
+        assert peer.result(m.SetExact(rows=rows, exact=False)).exact == [
+            state.row for state in states[:-1]
+        ]
+        model(torch.randn(16, 4))
+        session.step()
+        found = peer.result(m.GetRecords())
+        large = found.count == 16_000
+        assert found.sampled[large].tolist() == [16_000, 2_048]
+        shares = [state.share for state in peer.result(m.GetProbeStates()).states]
+        assert all(share > 0 for share in shares)

@@ -252,9 +252,9 @@ def histogram_grid() -> QWidget:
         values = np.maximum(values, 0) if key % 3 == 2 else values
         counts, edges = np.histogram(values, 64)
         nan, infinite = (12 if key == 1 else 0), (3_500 if key in (1, 4) else 0)
-        note = "16,384 of 1,048,576 sampled" if key == 3 else ""
+        notes = ("16,384 of 1,048,576, shares ±1.1%", "±1.1%") if key == 3 else ()
         grid.update_record(
-            key, edges[0], edges[-1], counts, values.mean(), values.std(), nan, infinite, 7, note
+            key, edges[0], edges[-1], counts, values.mean(), values.std(), nan, infinite, 7, notes
         )
     grid.mark_removed(6)
     grid.resize(840, 380)

@@ -28,9 +28,11 @@ class Counts:
         return self.values.astype(dtype or np.int64)
 
 
-def feed(grid, key, counts=None, *, nan=0, infinite=0, step=1, note="", low=-1.0, high=1.0):
+def feed(grid, key, counts=None, *, nan=0, infinite=0, step=1, notes=(), low=-1.0, high=1.0):
     counts = Counts(range(64)) if counts is None else counts
-    grid.update_record(key, low, high, counts, 0.25, 0.5, nan, infinite, step, note)
+    grid.update_record(
+        key, low, high, counts, 0.25, 0.5, nan, infinite, step, notes, "".join(notes[:1])
+    )
     return counts
 
 
@@ -216,7 +218,7 @@ def test_the_pointer_reads_a_bin(grid, qtbot):
 def test_the_tooltip_says_all(grid, monkeypatch):
     said = []
     monkeypatch.setattr(QToolTip, "showText", lambda place, text, *rest: said.append(text))
-    feed(grid, 0, nan=3, step=1234, note="sampled")
+    feed(grid, 0, nan=3, step=1234, notes=("sampled",))
     place = cell_place(0)
     event = QHelpEvent(QEvent.Type.ToolTip, place, grid.viewport().mapToGlobal(place))
     QApplication.sendEvent(grid.viewport(), event)
@@ -245,3 +247,13 @@ def test_logarithmic_heights_are_drawn(grid):
     grid.set_logarithmic(True)
     assert grid.logarithmic
     assert image_of(grid) != before
+
+
+def test_the_longest_wording_that_fits_is_drawn(qtbot):
+    from widgets.histogram_cell_painter import _fitting, _metrics
+
+    wordings = ("2,048 of 8,192, shares ±3%", "shares ±3%", "±3%")
+    for words in wordings:
+        width = _metrics(False).horizontalAdvance(words)
+        assert _fitting(wordings, width + 1) == words  # Qt rounds widths
+    assert _fitting(wordings, 3) in ("", "…")

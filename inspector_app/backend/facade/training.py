@@ -38,6 +38,9 @@ class Loop(Protocol):
     def set_budget(self, share: float | None) -> None:
         """Raises ValueError for a share that makes no sense."""
 
+    def answered(self, seconds: float) -> None:
+        """A thread was busy so long to answer a window."""
+
 
 class Training(Core):
     """Requests to a training process."""

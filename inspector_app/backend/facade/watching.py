@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from time import thread_time
 
 import msgspec
+import numpy as np
 from torch import nn
 
 from inspector_app.backend.facade.training import Training
@@ -34,10 +36,10 @@ class Watching(Training):
         self,
         rows: list[int],
         kinds: Collection[m.ProbeKind] = OUTPUT,
-        exact: bool = False,
+        exact: bool | None = None,
         job: Job = NO_JOB,
     ) -> m.Watching:
-        """Measure these rows: all of them or none; ``exact``: not from a sample."""
+        """Measure these rows, all of them or none; ``exact`` all elements, None as before."""
         self._model_for("watch")
         former = {row: self._probes.kinds(row) for row in rows}
         done: list[int] = []
@@ -52,11 +54,44 @@ class Watching(Training):
                 else:
                     self._probes.unwatch(row)
             raise
+        if exact is not None:
+            return self.set_exact(rows, exact)
+        return self._watching()
+
+    def set_exact(self, rows: list[int], exact: bool = True, job: Job = NO_JOB) -> m.Watching:
+        """Measure all elements of these rows, or samples; may be called from any thread."""
+        for row in rows:
+            self._position(row)
         if exact:
             prepare()
         for row in rows:
             self._probes.set_exact(row, exact)
         return self._watching()
+
+    def plan_watch(
+        self, selection: m.Selection, which: m.Watchable = "modules", job: Job = NO_JOB
+    ) -> m.Planned:
+        """Which modules or parameters a selection holds; nothing is watched yet."""
+        self._model_for("watch")
+        table = self.tree.table
+        wanted = table.role == (Role.PARAMETER if which == "parameters" else Role.MODULE)
+        if which == "leaves":
+            before = np.concatenate(([0], np.cumsum(wanted)))
+            wanted &= before[table.end] - before[1:] == 0
+        positions = self._selected(selection)
+        found = positions[wanted[positions] & ((table.flags[positions] & Flag.REPEATED) == 0)]
+        if not len(found):
+            words = {"modules": "module", "leaves": "leaf module", "parameters": "parameter"}
+            raise RequestError(f"There is no {words[which]} in {self._spoken(selection)}.")
+        return m.Planned(
+            title=f"Watch {self._spoken(selection)}",
+            changes=table.ids[found],
+            tensors=len(found),
+            elements=0,
+            refused=[],
+            notes=[],
+            undoable=True,
+        )
 
     def modules_matching(self, patterns: list[str]) -> list[int]:
         """Ids of the modules that a selection holds, without what stands there twice."""
@@ -99,15 +134,19 @@ class Watching(Training):
         return self._watching()
 
     def _watching(self) -> m.Watching:
-        return m.Watching(rows=self._probes.rows, series=self._probes.series)
+        probes = self._probes
+        exact = [row for row in probes.rows if probes.is_exact(row)]
+        return m.Watching(rows=probes.rows, series=probes.series, exact=exact)
 
     def get_records(
         self, since: int = 0, limit: int = 4096, alarms_since: int = 0, job: Job = NO_JOB
     ) -> m.Records:
         """Records of the ring from ``since`` on; may be called from any thread."""
+        start = thread_time()
         records = self._probes.records(since, limit, alarms_since)
         if self._loop is None:
             return records
+        self._loop.answered(thread_time() - start)
         return msgspec.structs.replace(records, training=self._loop.state)
 
     def set_alarm_rules(

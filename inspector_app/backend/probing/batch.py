@@ -8,9 +8,8 @@ numpy for a hundred tensors.
 What is exact and what is sampled: minimum, maximum and the numbers of NaN and infinities are those
 of all elements.  Histogram, mean, deviation, norm and the number of zeros are those of all elements
 up to ``SAMPLE`` of them, and of series for which that is asked; else of one element drawn from each
-of ``SAMPLE`` equal stretches of the memory.  The cumulative shares of the histogram are then within
-:data:`SAMPLE_ERROR` of the true ones with 95 % confidence (Dvoretzky-Kiefer-Wolfowitz inequality;
-Massart 1990).
+of ``SAMPLE`` equal stretches of the memory.  How far the cumulative shares of the histogram may
+then be from the true ones is told by :func:`inspector_app.protocol.sampling.sample_error`.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ from inspector_app.backend.probing import bins, exact
 from inspector_app.backend.probing.records import ROW, Rows
 from inspector_app.backend.probing.units import Units
 from inspector_app.protocol.messages import Floats
+from inspector_app.protocol.sampling import SAMPLES
 from inspector_app.protocol.table import Int64
 
-SAMPLE = 2_048
-SAMPLE_ERROR = math.sqrt(math.log(2 / 0.05) / (2 * SAMPLE))
+SAMPLE = SAMPLES[0]
 _CAPACITY = 256  # tensors measured together; 2 MB of samples
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _FAST = frozenset((torch.float32, torch.bfloat16, torch.float16))
@@ -81,15 +80,10 @@ class Batch:
     """Tensors seen since the last :meth:`flush`; belongs to the thread that runs the model."""
 
     def __init__(self, sample: int = SAMPLE, capacity: int = _CAPACITY) -> None:
-        self.sample = sample
         self.octaves = False  # bins of a power of two each, instead of equal ones
         self._capacity = capacity
-        samples = torch.empty(capacity, sample)
-        self._rows = list(samples)
-        self._samples = samples.numpy()
         self._facts = np.zeros(capacity, ROW)
         self._told: list[tuple[Any, ...]] = []
-        self._work = bins.Workspace(capacity, sample)
         self._exponents: dict[int, int] = {}
         self._alone: dict[int, Floats] = {}  # samples of what float32 cannot hold
         # Tensors that were taken, without keeping them: reference, version, index.
@@ -100,9 +94,18 @@ class Batch:
         self._dead: dict[int, float] = {}  # shares of units
         self.exact: set[int] = set()  # keys of series of which all elements are counted
         self._whole: dict[int, exact.Whole] = {}
+        self.set_sample(sample)
 
     def __len__(self) -> int:
         return len(self._told)
+
+    def set_sample(self, sample: int) -> None:
+        """Look at so many elements of a tensor from now on; the batch must be empty."""
+        self.sample = sample
+        samples = torch.empty(self._capacity, sample)
+        self._rows = list(samples)
+        self._samples = samples.numpy()
+        self._work = bins.Workspace(self._capacity, sample)
 
     @property
     def nearly_full(self) -> bool:

@@ -38,8 +38,9 @@ class ParameterProbe(ProbeHook):
         self.kinds = kinds
         self.armed = True
         self.fired = 0
+        self.spent = 0.0  # seconds in its hook
         self.since = owner.ended  # steps that had ended when it was armed
-        self._before: tuple[Floats, float] | None = None  # a sample, and its root mean square
+        self._before: tuple[Floats, float, int] | None = None  # a sample, its RMS, most elements
         self._handle: RemovableHandle | None = None
         self.move_to(parameter)
 
@@ -73,8 +74,11 @@ class ParameterProbe(ProbeHook):
             gradient = self.parameter.grad
             self._measure("optimizer gradient", gradient / scale if scale != 1 else gradient)
         if "update" in self.kinds and self._owner.active:
-            sample = self._sample()
-            self._before = sample, float((sample * sample).mean() ** 0.5) if len(sample) else 0.0
+            exact = self._owner.is_exact(self.row)
+            most = self.parameter.numel() if exact else self._owner.batch.sample
+            sample = self._sample(most)
+            size = float((sample * sample).mean() ** 0.5) if len(sample) else 0.0
+            self._before = sample, size, most
 
     def after_update(self) -> None:
         """The optimizer has moved the parameter."""
@@ -82,17 +86,21 @@ class ParameterProbe(ProbeHook):
             self._measure("value", self.parameter)
         before, self._before = self._before, None
         if before is not None and before[1] > 0:
-            moved = torch.from_numpy((self._sample() - before[0]) / before[1])
-            self._measure("update", moved, count=self.parameter.numel())
+            moved = torch.from_numpy((self._sample(before[2]) - before[0]) / before[1])
+            count = self.parameter.numel()
+            self._measure("update", moved, count=count if len(moved) < count else None)
 
-    def _sample(self) -> Floats:
-        """Elements at places that depend on the number of elements only."""
+    def _sample(self, most: int) -> Floats:
+        """At most so many elements, at places that depend on the number of elements only."""
+        start = perf_counter()
         with torch._C.DisableTorchFunction(), torch.no_grad():
             values = in_memory_order(self.parameter.detach())
-            if values.numel() > self._owner.batch.sample:
-                places = sample_places(values.numel(), self._owner.batch.sample)
+            if values.numel() > most:
+                places = sample_places(values.numel(), most)
                 values = values.take(places.to(values.device))
-            return as_floats(as_real(values)).copy()
+            sample = as_floats(as_real(values)).copy()
+        self._count(start)
+        return sample
 
     def _measure(
         self, kind: ProbeKind, tensor: torch.Tensor, phase: int = 0, count: int | None = None
@@ -109,4 +117,10 @@ class ParameterProbe(ProbeHook):
         except Exception as error:  # noqa: BLE001 - the person's training must go on
             self.armed = False
             owner.failed(self.row, kind, f"The {kind} of {self.path} is left out: {short(error)}.")
-        owner.spent += perf_counter() - start
+        self._count(start)
+
+    def _count(self, start: float) -> None:
+        """The time since then was spent here."""
+        seconds = perf_counter() - start
+        self._owner.spent += seconds
+        self.spent += seconds

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
@@ -15,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 from inspector_app.backend.probing.alarms import Alarms
 from inspector_app.backend.probing.batch import Batch
 from inspector_app.backend.probing.captures import Captures
+from inspector_app.backend.probing.costs import Costs
 from inspector_app.backend.probing.parameters import ParameterProbe
 from inspector_app.backend.probing.probes import BACKWARD, ModuleProbe, short
 from inspector_app.backend.probing.records import RecordRing
@@ -42,6 +44,7 @@ class ProbeSet:
         self.batch = Batch()
         self.alarms = Alarms()
         self.captures = Captures()
+        self.costs = Costs()
         self.active = True  # whether this step is measured
         self.spent = 0.0  # seconds in hooks and flushes since the owner set it to 0
         self.forward = (0, 0)  # step and forward within it
@@ -51,6 +54,7 @@ class ProbeSet:
         self._parameters: dict[int, ParameterProbe] = {}
         self._kept: list[RemovableHandle] = []
         self._flushed = 0.0
+        self._began = (0.0, 0.0)  # when the step began, and ``spent`` then
         self._lock = threading.Lock()  # of series and failures
         self._batch_lock = threading.Lock()  # a model may run in several threads
         self._series: dict[tuple[int, str, ProbeKind], Series] = {}
@@ -113,6 +117,8 @@ class ProbeSet:
             *(probe for probe, _, _ in list(self._probes.values())),
             *list(self._parameters.values()),
         ]
+        hooks = {probe.row: probe.spent for probe in probes}
+        shares = self.costs.shares(hooks, self.series)
         found: list[ProbeState] = []
         for probe in probes:
             row = probe.row
@@ -130,7 +136,8 @@ class ProbeSet:
             else:
                 waited = self.ended > probe.since
                 state = ProbeState(row=row, state="never fired" if waited else "armed")
-            found.append(state)
+            exact, share = row in self._exact, shares.get(row)
+            found.append(msgspec.structs.replace(state, exact=exact, share=share))
         return found
 
     # -- hooks -----------------------------------------------------------------------------------
@@ -145,6 +152,10 @@ class ProbeSet:
             else:
                 self._exact.discard(row)
                 self.batch.exact -= keys
+
+    def is_exact(self, row: int) -> bool:
+        """Whether all elements of a row are measured, not a sample."""
+        return row in self._exact
 
     def watch(
         self, row: int, module: nn.Module, path: str = "", kinds: Iterable[ProbeKind] = OUTPUT
@@ -230,6 +241,7 @@ class ProbeSet:
         """A step begins; returns its number, from 1 on."""
         self._let_go()
         self.forward = (self.forward[0] + 1, 0)
+        self._began = perf_counter(), self.spent
         return self.forward[0]
 
     def begin_forward(self) -> None:
@@ -261,7 +273,8 @@ class ProbeSet:
         """
         with self._batch_lock:
             if self.batch.full:
-                self._store()
+                # The hook that is under way counts this time as its own.
+                self.costs.add(np.array([key], np.int32), -self._store())
             try:
                 where = (*(forward or self.forward), key, call, phase)
                 exponent = self.gradient_exponent if phase & BACKWARD else 0
@@ -289,6 +302,10 @@ class ProbeSet:
             start = perf_counter()
             self.flush()
             self.spent += perf_counter() - start
+        began, spent = self._began
+        if began:
+            self.costs.bare += max(0.0, perf_counter() - began - (self.spent - spent))
+            self._began = 0.0, 0.0
 
     def flush(self) -> None:
         """Make records of all that was seen; from any thread."""
@@ -302,12 +319,26 @@ class ProbeSet:
             self._store()
             self.batch.octaves = octaves
 
-    def _store(self) -> None:
-        """Records of the batch into the ring, past the alarms; its lock is held."""
-        if len(self.batch):
-            rows = self.batch.flush()
-            self.ring.extend(rows)
-            self.alarms.judge(rows, scaled=self.gradient_exponent != 0)
+    def set_sample(self, sample: int) -> None:
+        """Look at so many elements of a tensor from now on, where not all are asked for."""
+        with self._batch_lock:
+            self._store()
+            self.batch.set_sample(sample)
+
+    def _store(self) -> float:
+        """Records of the batch into the ring, past the alarms; its lock is held.
+
+        Returns the seconds it took.
+        """
+        if not len(self.batch):
+            return 0.0
+        start = perf_counter()
+        rows = self.batch.flush()
+        self.ring.extend(rows)
+        self.alarms.judge(rows, scaled=self.gradient_exponent != 0)
+        seconds = perf_counter() - start
+        self.costs.add(rows["key"], seconds)
+        return seconds
 
     def records(self, since: int = 0, limit: int = 4096, alarms_since: int = 0) -> Records:
         """Records of the ring from sequence number ``since`` on, with series and alarms."""

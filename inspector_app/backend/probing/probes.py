@@ -65,6 +65,7 @@ class ModuleProbe(ProbeHook):
         self.kinds = kinds
         self.armed = True
         self.fired = 0
+        self.spent = 0.0  # seconds in its hooks
         self.since = owner.ended  # steps that had ended when it was armed
         self._keys: dict[tuple[ProbeKind, str], int] = {}  # -> key of its series; -1: not measured
         self._forward = (-1, -1)
@@ -85,7 +86,9 @@ class ModuleProbe(ProbeHook):
             self._see(module, inputs, output)
         except Exception as error:  # noqa: BLE001 - the person's forward must go on
             self.disarm(error)
-        owner.spent += perf_counter() - start
+        seconds = perf_counter() - start
+        owner.spent += seconds
+        self.spent += seconds
 
     def disarm(self, error: BaseException) -> None:
         """Measure nothing any more, because of an error."""
@@ -181,7 +184,9 @@ class GradientHook(ProbeHook):
                 )
         except Exception as error:  # noqa: BLE001 - the person's backward must go on
             probe.disarm(error)
-        owner.spent += perf_counter() - start
+        seconds = perf_counter() - start
+        owner.spent += seconds
+        probe.spent += seconds
 
 
 def short(error: BaseException) -> str:

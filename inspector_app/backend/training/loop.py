@@ -48,6 +48,7 @@ class TrainingSession:
         probes: Probes = "leaves",
         budget: float | None = 0.05,
         *,
+        exact: bool = False,
         window: bool = True,
         title: str = "",
     ) -> None:
@@ -58,6 +59,8 @@ class TrainingSession:
         self._executor = SafePointExecutor(on_submit=self._gate.wake)
         self._session = Session()
         self._closed = False
+        self._answered = 0.0  # seconds of answers to windows; only their thread adds to it
+        self._charged = 0.0  # of these, what the budget was told of
         self._rank, self._ranks = rank_of_process()
         name = title_of(model, title)
         self._session.adopt(model, with_rank(name), self, edits=self._ranks == 1)
@@ -67,7 +70,7 @@ class TrainingSession:
             model, optimizer, loss_scaler, self._session.probes, self._at_safe_point
         )
         try:
-            self._watch(probes)
+            self._watch(probes, exact)
             self._published = PublishedSession(self._session, self._executor, name)
         except BaseException:
             self._clock.close()
@@ -127,8 +130,14 @@ class TrainingSession:
     def _at_safe_point(self) -> None:
         probes = self._session.probes
         seconds = time.perf_counter() - self._since
-        probes.active = self._budget.step(seconds, probes.spent, measured=probes.active)
+        answered = self._answered
+        probes.active = self._budget.step(
+            seconds, probes.spent, measured=probes.active, answers=answered - self._charged
+        )
+        self._charged = answered
         probes.spent = 0.0
+        if self._budget.sample != probes.batch.sample:
+            probes.set_sample(self._budget.sample)
         self._gate.pass_through(self._executor)
         self._since = time.perf_counter()
 
@@ -148,6 +157,8 @@ class TrainingSession:
             budget=budget.share,
             every=budget.every,
             thinned=budget.sentence,
+            rate=budget.rate,
+            sample=budget.sample,
             rank=self._rank,
             ranks=self._ranks,
             ended=self._closed,
@@ -169,9 +180,13 @@ class TrainingSession:
         """Set the share of a step that probes may take; raises ValueError."""
         self._budget.set_share(share)
 
+    def answered(self, seconds: float) -> None:
+        """A window was answered, which took so long."""
+        self._answered += seconds
+
     # -- setting up ------------------------------------------------------------------------------
 
-    def _watch(self, probes: Probes) -> None:
+    def _watch(self, probes: Probes, exact: bool) -> None:
         if probes == "none":
             return
         table = self._session.tree.table
@@ -185,4 +200,4 @@ class TrainingSession:
         else:
             patterns = [probes] if isinstance(probes, str) else list(probes)
             rows = self._session.modules_matching(patterns)
-        self._session.watch(rows, _BOTH)
+        self._session.watch(rows, _BOTH, exact)

@@ -20,6 +20,7 @@ from inspector_app.protocol.messages import (
     PlanHoldStatistics,
     PlanInitialize,
     PlanState,
+    PlanWatch,
     PreviewInitialize,
     Request,
 )
@@ -37,6 +38,7 @@ QUESTIONS = (
     PreviewInitialize,
     PlanState,
     PlanExport,
+    PlanWatch,
     GetScript,
 )
 

@@ -1,7 +1,8 @@
 """Fetching records for the window's mirror of the backend's ring.
 
 Records are asked for at the rate they can be drawn, one request in the air at a time, from where
-the last answer ended: what is drawn may skip, what is mirrored does not.
+the last answer ended: what is drawn may skip, what is mirrored does not.  A training loop whose
+budget is short asks for fewer requests.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from inspector_app.protocol.messages import (
     Watching,
 )
 
-INTERVAL = 33  # milliseconds between two requests
+INTERVAL = 33  # milliseconds between two requests, at least
 MOST = 4096  # records asked for at once
 
 
@@ -94,6 +95,7 @@ class RecordsFeed(QObject):
             self._alarms = 0
             self._watched, self._in_the_air = bool(outcome.watched), False
             self._live, self._training = outcome.live, outcome.training
+            self._timer.setInterval(INTERVAL)
             self._generation += 1
         elif isinstance(outcome, Watching):
             self._watched = bool(outcome.rows)
@@ -133,6 +135,10 @@ class RecordsFeed(QObject):
         self.told.emit(records)
         if records.training is not None:
             self.loop_told.emit(records.training)
+            # Where more waits than one answer holds, to draw less often would mean to miss some.
+            behind = len(records.sequence) == MOST
+            rate = records.training.rate
+            self._timer.setInterval(INTERVAL if behind else max(INTERVAL, 1000 // max(rate, 1)))
         if len(records.sequence):
             self.arrived.emit(records)
             if not self._timer.isActive():

@@ -43,18 +43,45 @@ def is_trouble(state: ProbeState) -> bool:
     return state.state in ("never fired", "stopped") or bool(state.reason)
 
 
+def exact_text(state: ProbeState) -> str:
+    """That all elements are measured, where they are; "" else."""
+    return "Exact statistics: all elements are measured." if state.exact else ""
+
+
+def share_text(state: ProbeState) -> str:
+    """What a probe takes of a step; "" before it is known."""
+    if state.share is None:
+        return ""
+    percent = 100 * state.share
+    amount = "less than 0.01%" if percent < 0.01 else f"{percent:.2g}%"
+    return f"Takes {amount} of a step."
+
+
+def watch_line(state: ProbeState) -> str:
+    """The same in one line."""
+    parts = [f"fired {_times(state.fired)}" if state.state == "fired" else state.state]
+    parts += ["exact statistics"] * state.exact
+    if share := share_text(state):
+        parts.append(f"{share[0].lower()}{share[1:-1]}")
+    return f"Watched: {', '.join(parts)}"
+
+
+def _times(count: int) -> str:
+    return f"{count_text(count)} time{'s' * (count != 1)}"
+
+
 def watch_text(state: ProbeState | None, levels: Levels | None) -> str:
     """Sentences for a tooltip."""
     if state is None:
         lines = ["Watched."]
     elif state.state == "fired":
-        lines = [f"Watched: fired {count_text(state.fired)} time{'s' * (state.fired != 1)}."]
+        lines = [f"Watched: fired {_times(state.fired)}."]
     elif state.state == "armed":
         lines = ["Watched: armed, no step has ended since."]
     else:
         lines = [f"Watched: {state.state}."]
-    if state is not None and state.reason:
-        lines.append(state.reason)
+    if state is not None:
+        lines += [line for line in (exact_text(state), share_text(state), state.reason) if line]
     if levels is not None:
         lines.append(f"Root mean square in step {count_text(levels.step)}:")
         for level in levels.levels:

@@ -34,16 +34,18 @@ def patterns_in(text: str) -> list[str]:
     return [pattern for pattern in patterns if pattern]
 
 
-def classes_in(table: RowTable) -> list[str]:
+def classes_in(table: RowTable, *, any_module: bool = False) -> list[str]:
     """Classes that a selection by class is of use for, those of the most modules first.
 
-    They have parameters in them, and are neither the model's own class nor mere containers.
+    They are neither the model's own class nor mere containers, and have parameters in them unless
+    ``any_module`` is wanted.
     """
     plain = (table.flags & (Flag.TENSOR | Flag.REFERENCE | Flag.CONTAINER)) == 0
     able = (table.role == Role.PARAMETER) & ((table.flags & Flag.CAN_TRAIN) != 0)
     before = np.concatenate(([0], np.cumsum(able)))
     holds = before[table.end] > before[: len(table)]
-    modules = plain & holds & ((table.flags & Flag.REPEATED) == 0)
+    known = table.role == Role.MODULE if any_module else holds
+    modules = plain & known & ((table.flags & Flag.REPEATED) == 0)
     modules[:1] = False
     counts = np.bincount(table.class_index[modules], minlength=len(table.classes))
     found = [

@@ -86,6 +86,13 @@ class PlanPreview(QWidget):
             sentence += " This edit is too large to be undone."
         self.summary.say(sentence, "plain" if planned.tensors else "warning")
 
+    def show_rows(self, sentence: str, title: str, row_ids: list[int], table: RowTable) -> None:
+        """Show rows that something else than a change would happen to, below a title."""
+        self.list.clear()
+        known = _known(table, row_ids)
+        self._branch(title, _paths(table, known), known).setExpanded(True)
+        self.summary.say(sentence, "plain")
+
     def _chosen(self, item: QTreeWidgetItem | None) -> None:
         row = item.data(0, Qt.ItemDataRole.UserRole) if item is not None else None
         if row is not None:

@@ -33,7 +33,14 @@ class ReadySelections(QTreeWidget):
 
     chosen = Signal(list)
 
-    def __init__(self, session: Asks, table: RowTable, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: Asks,
+        table: RowTable,
+        classes: list[str] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        """``classes`` are those to choose from, by default all with parameters in them."""
         super().__init__(parent)
         self.setObjectName("readySelections")
         self.setAccessibleName("Ready selections and classes")
@@ -64,7 +71,7 @@ class ReadySelections(QTreeWidget):
         for info in PRESETS.values():
             if info.pattern != INITIAL or initial:
                 self._entry(ready, info.title.capitalize(), info.pattern, info.summary)
-        classes = classes_in(table)
+        classes = classes_in(table) if classes is None else classes
         if classes:
             branch = self._branch("Classes")
             for name in classes[:_MOST]:
@@ -100,6 +107,11 @@ class ReadySelections(QTreeWidget):
             item.setTextAlignment(column, _RIGHT)
             item.setFont(column, mono_font(small=True))
         return item
+
+    def count_rows(self) -> None:
+        """What is counted are rows, not tensors and their elements."""
+        self.headerItem().setText(1, "Rows")
+        self.setColumnHidden(2, True)
 
     def show_chosen(self, patterns: list[str]) -> None:
         """Select those that are among ``patterns``, and tell nobody."""

@@ -32,7 +32,8 @@ class TrainingBar(QWidget):
         self.budget.setObjectName("budget")
         self.budget.setAccessibleName("Budget of the probes")
         self.budget.setToolTip(
-            "Share of a training step that probes may take; steps are left out to keep to it"
+            "Share of a training step that probes may take. To keep to it the window draws less "
+            "often, then samples get smaller, then steps are left out."
         )
         for share in BUDGETS:
             self.budget.addItem(budget_text(share), share)
@@ -109,8 +110,9 @@ def state_text(state: TrainingState) -> tuple[str, str]:
 
 
 def _short(sentence: str) -> str:
-    """What stands before the first comma, as a part of a line."""
-    return sentence.rstrip(".").partition(",")[0].removeprefix("Checked ")
+    """What is done, without what for, as a part of a line."""
+    done = sentence.partition(":")[0]
+    return f"{done[:1].lower()}{done[1:]}"
 
 
 def time_text(seconds: float) -> str:

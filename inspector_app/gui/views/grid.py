@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import newest_of
 from inspector_app.gui.views.names import GRADIENTS, NamedSeries
+from inspector_app.gui.views.sampled import sampled_sentence, sampled_words
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import BINS, Records
 from inspector_app.protocol.ranges import linear_range, octave_range
@@ -102,7 +103,8 @@ class GridView(View):
             int(records.nan[index]),
             int(records.positive_infinity[index] + records.negative_infinity[index]),
             int(records.step[index]),
-            share_text(sampled, count),
+            sampled_words(sampled, count),
+            sampled_sentence(sampled, count),
             octaves,
         )
 
@@ -129,11 +131,3 @@ class GridView(View):
 
     def _set_logarithmic(self, on: bool) -> None:
         self.grid.set_logarithmic(on)
-
-
-def share_text(sampled: int, count: int) -> str:
-    """How much of a tensor a record is made of: "25% sampled"; "" for all of it."""
-    if sampled >= count:
-        return ""
-    share = 100 * sampled / count
-    return f"{share:.0f}% sampled" if share >= 1 else "below 1% sampled"

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import SeriesHistory, history_of
 from inspector_app.gui.views.names import NamedSeries
+from inspector_app.gui.views.sampled import sampled_words
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import BINS
 from widgets import plotting
@@ -88,6 +89,7 @@ class OverTimeView(View):
             return
         self._make(shown)
         for one, plot in zip(shown, self._plots, strict=True):
+            plot.set_title(one.title, self._how_sampled(one.key))
             if self._bring_up_to_date(one.key) or plot.octaves != self.octaves.isChecked():
                 plot.set_octaves(self.octaves.isChecked())
                 plot.refresh()
@@ -128,6 +130,14 @@ class OverTimeView(View):
             plot.step_clicked.connect(self.step_clicked)
             self.splitter.addWidget(plot)
             self._plots.append(plot)
+
+    def _how_sampled(self, key: int) -> str:
+        """Of how many elements the newest record tells, and how exactly."""
+        newest = self.store.newest(key)
+        if newest is None:
+            return ""
+        records, place = newest
+        return sampled_words(int(records.sampled[place]), int(records.count[place]))[0]
 
     def _bring_up_to_date(self, key: int) -> bool:
         """Append what was mirrored since; returns whether that was anything."""

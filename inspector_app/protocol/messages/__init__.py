@@ -130,10 +130,13 @@ from inspector_app.protocol.messages.training import (
 from inspector_app.protocol.messages.watching import (
     Floats,
     GetRecords,
+    PlanWatch,
     Records,
     SetBins,
+    SetExact,
     Unwatch,
     Watch,
+    Watchable,
     Watching,
 )
 
@@ -205,6 +208,7 @@ __all__ = [
     "PlanHoldStatistics",
     "PlanInitialize",
     "PlanState",
+    "PlanWatch",
     "Planned",
     "PreviewInitialize",
     "Previewed",
@@ -233,6 +237,7 @@ __all__ = [
     "SetAlarmRules",
     "SetBins",
     "SetBudget",
+    "SetExact",
     "Source",
     "StateDifference",
     "StatePlan",
@@ -248,6 +253,7 @@ __all__ = [
     "Verified",
     "Verify",
     "Watch",
+    "Watchable",
     "Watching",
     "Welcome",
 ]

@@ -69,14 +69,16 @@ from inspector_app.protocol.messages.running import (
 from inspector_app.protocol.messages.training import Attach, Pause, Resume, SetBudget, StepOnce
 from inspector_app.protocol.messages.watching import (
     GetRecords,
+    PlanWatch,
     Records,
     SetBins,
+    SetExact,
     Unwatch,
     Watch,
     Watching,
 )
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 AnyRequest = (
     Open
@@ -98,6 +100,7 @@ AnyRequest = (
     | GetScript
     | Watch
     | Unwatch
+    | PlanWatch
     | DescribeInputs
     | DescribeDataFile
     | Run
@@ -111,6 +114,7 @@ AnyRequest = (
     | StepOnce
     | SetBudget
     | SetBins
+    | SetExact
     | SetAlarmRules
     | GetProbeStates
     | Capture
@@ -221,6 +225,7 @@ AT_ONCE = (
     GetRecords,
     GetProbeStates,
     SetAlarmRules,
+    SetExact,
     Capture,
     GetCapturedValues,
     DropCaptured,

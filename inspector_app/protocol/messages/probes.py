@@ -48,6 +48,8 @@ class ProbeState(Plain, frozen=True, kw_only=True):
     state: Literal["armed", "fired", "never fired", "stopped"]
     fired: int = 0  # times
     reason: str = ""
+    exact: bool = False  # all elements are measured, not a sample
+    share: float | None = None  # of the time of a step that it takes; None before it is known
 
 
 class ProbeStates(Result, frozen=True, kw_only=True):

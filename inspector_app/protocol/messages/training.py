@@ -13,10 +13,12 @@ class TrainingState(Plain, frozen=True, kw_only=True):
     held: bool  # it stands there now
     safe_point: str  # where that is, in words
     step_seconds: float  # of a step without probes; 0 before it is known
-    overhead: float  # share that probes take of it
+    overhead: float  # share that probes take of it, with the answers to windows
     budget: float | None  # share that they may take
     every: int  # one of so many steps is measured
     thinned: str  # what is thinned out, in words; "" for nothing
+    rate: int = 30  # how often a second a window may ask for records, which is how often it draws
+    sample: int = 2_048  # elements that are looked at of a tensor, where not all are asked for
     rank: int = 0
     ranks: int = 1
     ended: bool = False  # the loop has closed its session

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector_app.protocol.messages.alarms import Alarm, AlarmRules
-from inspector_app.protocol.messages.base import Request, Result
+from inspector_app.protocol.messages.base import Request, Result, Selection
 from inspector_app.protocol.messages.capturing import Captured
 from inspector_app.protocol.messages.probes import ProbeKind, Series
 from inspector_app.protocol.messages.training import TrainingState
 from inspector_app.protocol.table import Int32, Int64
 
 Floats = NDArray[np.float64]
+Watchable = Literal["modules", "leaves", "parameters"]
 
 
 class Watching(Result, frozen=True, kw_only=True):
@@ -20,6 +23,7 @@ class Watching(Result, frozen=True, kw_only=True):
 
     rows: list[int]
     series: list[Series]
+    exact: list[int] = []  # those of which all elements are measured, not a sample
 
 
 class Records(Result, frozen=True, kw_only=True):
@@ -69,12 +73,33 @@ class Watch(Request, frozen=True, kw_only=True):
 
     Of a module "output", "input" and "gradient" can be measured, of a parameter the others; kinds
     that do not fit a row are passed over, and a row that none fits is an error.
-    ``exact`` makes zeros, moments and histogram of all elements, not of a sample.
+    ``exact`` makes zeros, moments and histogram of all elements, or with False of a sample; None
+    leaves that as it is, for a row that is watched anew as well.
     """
 
     rows: list[int]
     kinds: tuple[ProbeKind, ...] = ("output",)
-    exact: bool = False
+    exact: bool | None = None
+
+
+class PlanWatch(Request, frozen=True, kw_only=True):
+    """Which modules or parameters are at or below a selection -> Planned.
+
+    "leaves" are modules that have none below them.  Nothing is watched yet.
+    """
+
+    selection: Selection
+    which: Watchable = "modules"
+
+
+class SetExact(Request, frozen=True, kw_only=True):
+    """Make zeros, moments and histograms of these rows of all elements, or of samples -> Watching.
+
+    Answered at once; it stays with a row while that is not watched.
+    """
+
+    rows: list[int]
+    exact: bool = True
 
 
 class SetBins(Request, frozen=True, kw_only=True):

@@ -13,8 +13,9 @@ from hypothesis.extra import numpy as hnp
 
 from inspector_app.backend import histograms
 from inspector_app.backend.probing import batch as batch_module
-from inspector_app.backend.probing.batch import SAMPLE, SAMPLE_ERROR, Batch, sample_places
+from inspector_app.backend.probing.batch import SAMPLE, Batch, sample_places
 from inspector_app.backend.probing.records import ROW, Rows
+from inspector_app.protocol.sampling import sample_error
 
 NAMES = ROW.names or ()
 FLOATS = {name for name in NAMES if np.issubdtype(ROW[name].base, np.floating)}
@@ -86,8 +87,8 @@ def test_every_dtype_is_measured(batch, dtype, count):
     (found,) = seen(batch, exact.to(getattr(torch, dtype)))
     assert (found["minimum"], found["maximum"]) == (0.0, 1.0)
     assert found["counts"].sum() == found["sampled"] == min(count, SAMPLE)
-    assert found["zeros"] / found["sampled"] == pytest.approx(0.4, abs=SAMPLE_ERROR)
-    assert found["mean"] == pytest.approx(0.6, abs=SAMPLE_ERROR)
+    assert found["zeros"] / found["sampled"] == pytest.approx(0.4, abs=sample_error(SAMPLE))
+    assert found["mean"] == pytest.approx(0.6, abs=sample_error(SAMPLE))
 
 
 def test_complex_numbers_count_by_magnitude(batch):
@@ -177,7 +178,7 @@ def test_the_error_of_a_sample_keeps_to_what_is_stated(batch, dtype):
         edges = found["low"] + np.ldexp(np.arange(1, 64), int(found["exponent"]))
         true = np.searchsorted(np.sort(values), edges, side="left") / count
         shares = np.cumsum(found["counts"])[:63] / SAMPLE
-        worse += np.abs(shares - true).max() > SAMPLE_ERROR
+        worse += np.abs(shares - true).max() > sample_error(SAMPLE)
     assert worse <= 0.05 * 60
 
 
@@ -300,3 +301,21 @@ def test_places_are_one_in_each_stretch(count):
     edges = np.linspace(0, count, SAMPLE + 1)
     assert (np.floor(edges[:-1]) <= places).all()
     assert (places < np.ceil(edges[1:])).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_samples_of_another_size(dtype):
+    torch.manual_seed(0)
+    values = torch.randn(3 * SAMPLE, dtype=dtype)
+    tensors = [values, values[:100], values[: SAMPLE // 4], values[: SAMPLE // 2]]
+    batch = Batch()
+    before = seen(batch, *tensors)
+    batch.set_sample(SAMPLE // 4)
+    small = seen(batch, *tensors)
+    assert small["sampled"].tolist() == [512, 100, 512, 512]
+    assert small["counts"].sum(1).tolist() == [512, 100, 512, 512]
+    apart = np.abs(np.cumsum(small["counts"][0]) / 512 - np.cumsum(before["counts"][0]) / SAMPLE)
+    assert apart.max() <= sample_error(512) + sample_error(SAMPLE)
+    assert seen(Batch(sample=512), *tensors).tobytes() == small.tobytes()
+    batch.set_sample(SAMPLE)
+    assert seen(batch, *tensors).tobytes() == before.tobytes()

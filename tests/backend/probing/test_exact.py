@@ -17,7 +17,9 @@ from torch import nn
 from inspector_app.backend.histograms import as_real, extremes
 from inspector_app.backend.probing import compiled, exact
 from inspector_app.backend.probing.batch import SAMPLE
+from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.session import Session
+from inspector_app.protocol.errors import RequestError
 from inspector_app.protocol.messages import BINS
 
 PLAIN = SimpleNamespace(  # what numba would compile
@@ -151,3 +153,37 @@ def test_an_exact_row_tells_of_all_elements_until_it_is_watched_otherwise():
     assert found.zeros[1] == (inputs <= 0).sum()
     assert found.mean[1] == pytest.approx(inputs.relu().double().mean().item(), rel=1e-6)
     assert found.failures == []
+
+
+def test_a_row_stays_exact_while_it_is_watched_otherwise_or_not():
+    model = nn.ReLU()
+    inputs = torch.randn(2, SAMPLE)
+    with Session() as session:
+        session.adopt(model, "model")
+        assert session.watch([0]).exact == []
+        assert session.set_exact([0]).exact == [0]
+        assert session.watch([0], ("output", "input")).exact == [0]
+        session.unwatch([0])
+        assert session.watch([0]).exact == [0]
+        model(inputs)
+        assert session.set_exact([0], False).exact == []
+        model(inputs)
+        with pytest.raises(RequestError, match="Row 7 is not in the tree"):
+            session.set_exact([7])
+        assert session.get_records().sampled.tolist() == [2 * SAMPLE, SAMPLE]
+
+
+def test_how_far_an_update_goes_is_measured_of_all_elements_too():
+    parameter = nn.Parameter(torch.ones(3 * SAMPLE))
+    with ProbeSet() as probes:
+        probes.watch_parameter(0, parameter, "p", ("update",))
+        for exact_now in (True, False):
+            probes.set_exact(0, exact_now)
+            probes.before_update()
+            with torch.no_grad():
+                parameter[::2] += 1
+            probes.after_update()
+        found = probes.records()
+    assert found.sampled.tolist() == [3 * SAMPLE, SAMPLE]
+    assert found.count.tolist() == [3 * SAMPLE] * 2
+    assert found.mean[0] == 0.5

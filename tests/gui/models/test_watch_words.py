@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from inspector_app.gui.models.watch_words import Level, Levels, is_trouble, watch_text
+from inspector_app.gui.models.watch_words import Level, Levels, is_trouble, watch_line, watch_text
 from inspector_app.protocol.messages import ProbeState
 
 
@@ -33,3 +33,16 @@ def test_sentences_say_how_a_probe_stands():
         "    output 0.5",
         "    gradient NaN or Inf",
     ]
+
+
+def test_sentences_say_what_a_probe_takes_and_that_it_is_exact():
+    state = ProbeState(row=1, state="fired", fired=2, exact=True, share=0.0123, reason="No.")
+    assert watch_text(state, None).splitlines() == [
+        "Watched: fired 2 times.",
+        "Exact statistics: all elements are measured.",
+        "Takes 1.2% of a step.",
+        "No.",
+    ]
+    assert watch_line(state) == ("Watched: fired 2 times, exact statistics, takes 1.2% of a step")
+    little = ProbeState(row=1, state="armed", share=0.00001)
+    assert watch_line(little) == "Watched: armed, takes less than 0.01% of a step"
