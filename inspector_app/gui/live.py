@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from inspector_app.gui.client.ranks import Ranks
 from inspector_app.gui.client.records import RecordsFeed
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.panels.alarm_rules_dialog import AlarmRulesDialog
@@ -18,6 +19,7 @@ from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.run_dialog import RunDialog, RunSettings
 from inspector_app.gui.views.names import named_series
+from inspector_app.gui.watchable import leaf_modules, modules_of
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, CopyError, InspectorError
 from inspector_app.protocol.messages import (
     AlarmRules,
@@ -35,7 +37,7 @@ from inspector_app.protocol.messages import (
     Watch,
     Watching,
 )
-from inspector_app.protocol.table import Flag, Role, RowTable
+from inspector_app.protocol.table import Role, RowTable
 from widgets.numbers import count_text
 
 _PAUSE = 0.02  # seconds between two forwards of an endless run: leaves the machine usable
@@ -50,7 +52,6 @@ _TRAINED: tuple[ProbeKind, ...] = (
     "update",
 )
 _NO_LOOP = "No training loop runs here: a run is stopped by hand."
-_NUMBERS = frozenset({"NoneType", "bool", "int", "float", "complex"})  # rows of plain values
 
 
 class Live(QObject):
@@ -76,8 +77,11 @@ class Live(QObject):
         self._panel = panel
         self._table = table
         self._window = window
-        self._feed = RecordsFeed(session, self, panel.views.store)
-        self._feed.arrived.connect(self._draw)
+        self._feed = RecordsFeed(session, self)
+        self.ranks = Ranks(self._feed, table, self)
+        self.ranks.arrived.connect(self._mirror)
+        self.ranks.restarted.connect(self._forget_drawn)
+        self.ranks.told.connect(self.told)
         self._feed.told.connect(self._take_alarms)
         self._feed.failed.connect(lambda error: self.told.emit(error.sentence, "warning", ""))
         self.loop_told = self._feed.loop_told
@@ -114,6 +118,7 @@ class Live(QObject):
         self._disabled = opened.disabled.get("watch", "")
         if not opened.live:
             self._disabled = self._disabled or opened.disabled.get("run", "")
+        self.ranks.stop()
         self._panel.views.forget()
         self._panel.views.grid.show_octaves(False)
         self._bins_known = False
@@ -132,6 +137,7 @@ class Live(QObject):
         """The hooks went with the process; of a live model all that was drawn stays."""
         self._run = None
         self._feed.stop()
+        self.ranks.finish()
         table, target = self._table(), self._session.target
         if target is not None and target.live:
             self.changed.emit()
@@ -348,6 +354,16 @@ class Live(QObject):
         else:
             self._show_state()
 
+    def _forget_drawn(self) -> None:
+        """Records of other ranks take the place of those so far."""
+        self._panel.views.forget()
+        self._set_watching(self.watched, [])
+
+    def _mirror(self, records: Records) -> None:
+        self._panel.views.store.add(records)
+        if len(records.sequence):
+            self._draw(records)
+
     def _draw(self, records: Records) -> None:
         """Draw what arrived."""
         known = {series.key for series in self.series}
@@ -368,24 +384,3 @@ class Live(QObject):
                 self._panel.say(f"{self._step_word} {count_text(self.forwards)}")
         for failure in records.failures:
             self.told.emit(failure, "warning", "")
-
-
-def modules_of(table: RowTable) -> NDArray[np.bool_]:
-    """(n,) which rows are modules, also those that a plain list or attribute holds."""
-    plain = Flag.TENSOR | Flag.CONTAINER
-    number = np.asarray([name in _NUMBERS for name in table.classes], bool)
-    held = (table.role == Role.ATTRIBUTE) & ((table.flags & plain) == 0)
-    held &= ~number[table.class_index]
-    modules: NDArray[np.bool_] = (table.role == Role.MODULE) | held
-    return modules
-
-
-def leaf_modules(table: RowTable, position: int) -> list[int]:
-    """Ids of the modules at or below ``position`` that have none below them, each object once."""
-    modules = modules_of(table)
-    running = np.concatenate(([0], np.cumsum(modules)))
-    first = np.arange(len(table))
-    leaves = modules & (running[table.end] - running[first + 1] == 0)
-    leaves &= (table.flags & (Flag.REPEATED | Flag.REFERENCE)) == 0
-    chosen = np.flatnonzero(leaves[position : table.end[position]]) + position
-    return [int(row) for row in table.ids[chosen]]

@@ -128,7 +128,7 @@ class MainWindow(QMainWindow):
             self.tree_panel.view,
             self,
         )
-        self.training = Training(session, self.live_panel.training, self)
+        self.training = Training(session, self.live.ranks, self.live_panel.training, self)
         self._build_bars()
         self._connect()
         self._restore_places()
@@ -422,6 +422,7 @@ class MainWindow(QMainWindow):
         self._settings.splitter = self.splitter.saveState()
         self.column_commands.remember()
         self._settings.sync()
+        self.live.ranks.stop()
         self.session.shutdown()
         super().closeEvent(event)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.command_list import Situation
-from inspector_app.gui.live import Live, modules_of
+from inspector_app.gui.live import Live
 from inspector_app.gui.models.history_model import HistoryModel
 from inspector_app.gui.models.tree_model import RowTreeModel
 from inspector_app.gui.selected import Selected
+from inspector_app.gui.watchable import modules_of
 from inspector_app.protocol.table import Flag
 
 

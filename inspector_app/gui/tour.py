@@ -13,10 +13,10 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector_app.gui.app import make_application, told_of_errors
 from inspector_app.gui.client.session import ClientSession
-from inspector_app.gui.live import modules_of
 from inspector_app.gui.main_window import MainWindow
 from inspector_app.gui.panels.export_dialog import ExportDialog
 from inspector_app.gui.settings import Settings
+from inspector_app.gui.watchable import modules_of
 from inspector_app.protocol.errors import Cancelled, InspectorError
 from inspector_app.protocol.messages import Exported, Scheme, Selection
 from inspector_app.protocol.sums import SubtreeSums

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from inspector_app.gui.client.session import ClientSession
-from inspector_app.gui.live import leaf_modules, modules_of
 from inspector_app.gui.panels.detail_panel import DetailPanel
+from inspector_app.gui.watchable import leaf_modules, modules_of
 from inspector_app.protocol.errors import RefusedError, RequestError
 from inspector_app.protocol.messages import (
     DescribeRow,

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from inspector_app.gui.client.records_parts import columns_of, cut
 from inspector_app.protocol.messages import Records, Series
 
 KEPT = 65_536  # records mirrored
@@ -34,10 +35,8 @@ class _Block:
 
     def __init__(self, like: Records, size: int) -> None:
         self._columns: dict[str, np.ndarray[Any, Any]] = {}
-        for name in Records.__struct_fields__:
-            value = getattr(like, name)
-            if isinstance(value, np.ndarray):
-                self._columns[name] = np.empty((size, *value.shape[1:]), value.dtype)
+        for name, value in columns_of(like).items():
+            self._columns[name] = np.empty((size, *value.shape[1:]), value.dtype)
         self.size = size
         self.used = 0
 
@@ -112,7 +111,7 @@ class RecordsStore:
             first = int(np.searchsorted(part.sequence, sequence))
             if first == len(part.sequence):
                 break
-            found.append(part if not first else _cut(part, first))
+            found.append(part if not first else cut(part, slice(first, None)))
             if first:
                 break
         return found[::-1]
@@ -144,13 +143,3 @@ class RecordsStore:
         self._newest = {
             key: (held, place) for key, (held, place) in self._newest.items() if held is not block
         }
-
-
-def _cut(part: Records, first: int) -> Records:
-    """A part without its first records."""
-    columns = {
-        name: value[first:]
-        for name in Records.__struct_fields__
-        if isinstance(value := getattr(part, name), np.ndarray)
-    }
-    return msgspec.structs.replace(part, **columns)
