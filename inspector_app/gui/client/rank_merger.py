@@ -172,14 +172,15 @@ class RankMerger:
         return Merged(records, merged.ranks)
 
 
-def ranks_of_newest_step(merged: Merged) -> tuple[int, int]:
-    """Fewest and most ranks that a record of the newest step stands for.
+def ranks_of_newest_step(merged: Merged) -> tuple[int, int] | None:
+    """Fewest and most ranks that a record of the newest step stands for; None where none was made.
 
-    Numbers that a loop logs count only where there is nothing else: often one rank logs them.
+    Numbers that a loop logs do not count: often one rank logs them, and in steps of their own.
     """
     records = merged.records
     scalars = [one.key for one in records.series if one.kind == "scalar"]
     measured = ~np.isin(records.key, scalars)
-    chosen = measured if measured.any() else np.ones(len(measured), np.bool_)
-    numbers = merged.ranks[chosen & (records.step == records.step[chosen].max())]
+    if not measured.any():
+        return None
+    numbers = merged.ranks[measured & (records.step == records.step[measured].max())]
     return int(numbers.min()), int(numbers.max())

@@ -21,7 +21,7 @@ from inspector_app.protocol.table import RowTable
 from inspector_app.sessions import SessionEntry, token_of
 
 _BETWEEN = 0.9e-3 * INTERVAL  # seconds between two merges: answers of several ranks count once
-_JOINING = "joining the other ranks"
+_WAITING = "waiting for all ranks"
 
 
 class _Paths:
@@ -102,7 +102,7 @@ class Ranks(QObject):
         self._tried = {own}
         self._merger = RankMerger(own)
         self._paths = _Paths(self._table)
-        self.standing = _JOINING
+        self.standing = _WAITING
         self._begin_again()
 
     def join(self, entries: Iterable[SessionEntry]) -> None:
@@ -209,7 +209,9 @@ class Ranks(QObject):
         for rank, feed in feeds:
             feed.limit = 0 if merger.ahead(rank) else MOST
         if merged is not None:
-            self.standing = standing_text(*ranks_of_newest_step(merged), self._total)
+            number = ranks_of_newest_step(merged)
+            if number is not None:
+                self.standing = standing_text(*number, self._total)
             self.arrived.emit(merged.records)
 
 

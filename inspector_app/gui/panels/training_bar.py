@@ -78,11 +78,11 @@ class TrainingBar(QWidget):
         self.line.setToolTip("\n".join(line for line in lines if line))
 
     def show_ranks(self, ranks: Sequence[int], own: int, chosen: int) -> None:
-        """Which processes can be looked at; nothing is shown of a single one.
+        """Which processes can be looked at; nothing is shown of a single one, but for the way back.
 
         ``own`` is the one that the window is attached to; ``chosen`` that one, or ``ALL_RANKS``.
         """
-        self.rank.setVisible(len(ranks) > 1)
+        self.rank.setVisible(len(ranks) > 1 or chosen == ALL_RANKS)
         if self.rank.view().isVisible():
             return
         offered = [*ranks, ALL_RANKS] if ranks else []
