@@ -49,6 +49,17 @@ def test_says_what_it_does():
     assert budget.overhead == pytest.approx(0.0179 / 4 / 0.1, rel=0.1)
 
 
+def test_ranks_measure_steps_in_common_whatever_each_of_them_needs():
+    ranks = [Budget(0.05, doubling=True) for _ in range(2)]
+    for budget, cost in zip(ranks, (0.0279, 0.0379), strict=True):
+        run(budget, 200, 0.1, cost)
+    assert [budget.every for budget in ranks] == [8, 8]
+    run(ranks[0], 200, 0.1, 0.0119)
+    assert [budget.every for budget in ranks] == [4, 8]
+    run(ranks[0], 2_000, 0.1, 0.001)
+    assert ranks[0].every == 1
+
+
 def test_becomes_dense_again_when_there_is_room():
     budget = Budget(0.05)
     run(budget, 100, 0.1, 0.05)

@@ -17,11 +17,14 @@ _SLACK = 0.8  # thinned out less only where that would take this share of the bu
 class Budget:
     """Decides which steps are measured.
 
-    ``share`` is the part of a step that probes may take, None for no limit.
+    ``share`` is the part of a step that probes may take, None for no limit.  With ``doubling`` one
+    of 2, 4, 8... steps is measured: ranks that train together, each with a budget of its own, then
+    measure the same steps, but for those that only one of them leaves out.
     """
 
-    def __init__(self, share: float | None = 0.05) -> None:
+    def __init__(self, share: float | None = 0.05, *, doubling: bool = False) -> None:
         self.share: float | None = None
+        self._doubling = doubling
         self.set_share(share)
         self.every = 1  # one of so many steps is measured
         self._steps = 0
@@ -76,12 +79,17 @@ class Budget:
     def _judge(self) -> None:
         if self.share is None or self._measured < _WARM_UP:
             return
-        needed = max(1, math.ceil(self._cost / (self.share * self._bare)))
+        needed = self._one_of(self._cost / (self.share * self._bare))
         if needed > self.every:
             self.every = needed
         elif needed < self.every:
-            roomy = math.ceil(self._cost / (_SLACK * self.share * self._bare))
-            self.every = min(self.every, max(1, roomy))
+            roomy = self._one_of(self._cost / (_SLACK * self.share * self._bare))
+            self.every = min(self.every, roomy)
+
+    def _one_of(self, least: float) -> int:
+        """Steps of which one is measured, so that at least ``least`` share its cost."""
+        number = max(1, math.ceil(least))
+        return 1 << (number - 1).bit_length() if self._doubling else number
 
 
 def _moved(average: float, value: float) -> float:
