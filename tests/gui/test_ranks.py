@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from inspector_app import sessions
-from inspector_app.gui.client import ranks
+from inspector_app.gui.client import rank_merger, ranks
+from inspector_app.gui.client.rank_merger import MOST_HELD
 from inspector_app.gui.client.ranks import standing_text
+from inspector_app.gui.client.records import MOST
 from inspector_app.gui.panels.training_bar import ALL_RANKS
 from inspector_app.protocol.messages import Alarm, GetRecords, SetBins, TrainingState
 from inspector_app.sessions import SessionEntry
 from tests.gui.fake_backend import FakeBackend
 from tests.gui.fake_rank import FakeRank
 from tests.gui.tables import small_table
+from tests.gui.windows import asked
 
 TOKEN = "ab" * 32
 STEM, NORM = 1, 3  # rows that are watched
@@ -250,8 +253,8 @@ def test_the_other_rank_counts_into_the_same_bins(qtbot, merged):
         run_to(merged, count)
         qtbot.waitUntil(lambda count=count: count - 2 in steps(merged))
     assert other().octaves
-    asked = [one for one in FakeRank.made[0].requests if isinstance(one, SetBins)]
-    assert asked == [SetBins(octaves=True)]
+    found = [one for one in FakeRank.made[0].requests if isinstance(one, SetBins)]
+    assert found == [SetBins(octaves=True)]
     newest, place = store(merged).newest(0)
     assert newest.octaves[place]
 
@@ -277,3 +280,17 @@ def test_alarms_are_those_of_the_own_rank(qtbot, merged):
     qtbot.waitUntil(lambda: 4 in steps(merged))
     shown = merged.live_panel.views.alarms.alarms
     assert [alarm.path for alarm in shown.values()] == ["stem"]
+
+
+def test_what_waits_for_a_slow_rank_is_bounded(qtbot, merged, monkeypatch):
+    monkeypatch.setattr(rank_merger, "PATIENCE", 1e9)
+    own = merged.session.backend
+    own.steps = 4000  # of four records each
+    qtbot.waitUntil(lambda: asked(merged, GetRecords)[-1].limit == 0)
+    fetched = asked(merged, GetRecords)[-1].since
+    assert fetched <= MOST_HELD + 2 * MOST
+    asked_before = len(asked(merged, GetRecords))
+    qtbot.waitUntil(lambda: len(asked(merged, GetRecords)) > asked_before + 3)
+    assert asked(merged, GetRecords)[-1].since == fetched  # it still hears how the loop stands
+    run_to(merged, 4000)
+    qtbot.waitUntil(lambda: len(steps(merged)) == 3999)

@@ -20,7 +20,7 @@ from inspector_app.protocol.messages import Records, Series
 PATIENCE = 2.0  # seconds that a step waits for ranks that have not sent it
 MOST_HELD = 4096  # records of a rank that may wait for the others before no more are wanted
 _LARGEST_STEP = 16_384  # records of a rank that are merged even if their step goes on
-_AT_ONCE = 1024  # records merged in one go, but for a step that has more
+_AT_ONCE = 512  # records merged in one go, but for a step that has more
 _NOT_OWN = 1 << 20  # keys from here on are of series that the own rank does not have
 
 
