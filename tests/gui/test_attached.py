@@ -7,7 +7,7 @@ import pytest
 
 from inspector_app import sessions
 from inspector_app.gui.panels.attach_dialog import AttachDialog
-from inspector_app.gui.panels.training_bar import budget_text, state_text, time_text
+from inspector_app.gui.panels.training_bar import TrainingBar, budget_text, state_text, time_text
 from inspector_app.protocol.messages import (
     Alarm,
     AlarmRules,
@@ -64,6 +64,17 @@ def test_what_is_said_of_a_loop():
         "no budget",
     ]
     assert [time_text(seconds) for seconds in (0.0932, 1.25)] == ["93.2 ms", "1.25 s"]
+
+
+def test_what_is_said_where_ranks_are_merged(qtbot):
+    bar = TrainingBar()
+    qtbot.addWidget(bar)
+    bar.show_state(STATE, "1 of 2 ranks", 1200)
+    assert bar.line.text().startswith("1 of 2 ranks · step 1,234 · ")
+    assert "1,200 records came too late to be merged." in bar.line.toolTip().splitlines()
+    bar.show_state(STATE)
+    assert bar.line.text().startswith("step 1,234 · ")
+    assert "too late" not in bar.line.toolTip()
 
 
 def test_the_window_shows_what_is_trained_and_watched(joined):
