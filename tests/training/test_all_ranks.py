@@ -95,8 +95,9 @@ def row_of_last(joined, entry) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dies", [0, 1])
 def test_merged_statistics_are_those_of_both_ranks_tensors(
-    qtbot, window, program, joined, tmp_path
+    qtbot, window, program, joined, tmp_path, dies
 ):
     port, places = str(free_port()), [str(tmp_path / f"{rank}.npz") for rank in range(2)]
     views, bar = window.live_panel.views, window.live_panel.training
@@ -117,13 +118,19 @@ def test_merged_statistics_are_those_of_both_ranks_tensors(
         qtbot.waitUntil(lambda: bar.line.text().startswith("all 2 ranks · step 7"))
         qtbot.waitUntil(lambda: views.store.size == STEPS * 7)
         compare(window, [np.load(place) for place in places])
-        for process in reversed(ranks):
-            process.kill()
-            process.wait()
-            qtbot.waitUntil(lambda: "ended" in window.notices.text)
-            window.notices.dismiss()
-    assert views.store.size == STEPS * 7
-    assert not window.live.ranks.merging
+        choose(window, "rank 0")
+        qtbot.waitUntil(lambda: bar.line.text().startswith("step 7"))
+        qtbot.waitUntil(lambda: views.store.size == STEPS * 7)
+        choose(window, "All ranks")
+        qtbot.waitUntil(lambda: bar.line.text().startswith("all 2 ranks · step 7"))
+        qtbot.waitUntil(lambda: views.store.size == STEPS * 7)
+        ranks[dies].kill()
+        ranks[dies].wait()
+        qtbot.waitUntil(lambda: "The training process has ended" in window.notices.text)
+        assert window.notices.text.startswith("Rank 1 is merged no more.") == (dies == 1)
+        assert window.live.ranks.merging == (dies == 1)
+        assert views.store.size == STEPS * 7
+        window.close_now()  # with the other one alive
 
 
 def compare(window: MainWindow, tensors) -> None:
