@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from inspector_app.gui.client.ranks import Ranks
 from inspector_app.gui.client.records import RecordsFeed
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.panels.alarm_rules_dialog import AlarmRulesDialog
@@ -77,8 +78,11 @@ class Live(QObject):
         self._panel = panel
         self._table = table
         self._window = window
-        self._feed = RecordsFeed(session, self, panel.views.store)
-        self._feed.arrived.connect(self._draw)
+        self._feed = RecordsFeed(session, self)
+        self.ranks = Ranks(self._feed, table, self)
+        self.ranks.arrived.connect(self._mirror)
+        self.ranks.restarted.connect(self._forget_drawn)
+        self.ranks.told.connect(self.told)
         self._feed.told.connect(self._take_alarms)
         self._feed.failed.connect(lambda error: self.told.emit(error.sentence, "warning", ""))
         self.loop_told = self._feed.loop_told
@@ -116,6 +120,7 @@ class Live(QObject):
         self._disabled = opened.disabled.get("watch", "")
         if not opened.live:
             self._disabled = self._disabled or opened.disabled.get("run", "")
+        self.ranks.stop()
         self._panel.views.forget()
         self._panel.views.grid.show_octaves(False)
         self._bins_known = False
@@ -136,6 +141,7 @@ class Live(QObject):
         """The hooks went with the process; of a live model all that was drawn stays."""
         self._run = None
         self._feed.stop()
+        self.ranks.finish()
         table, target = self._table(), self._session.target
         if target is not None and target.live:
             self.changed.emit()
@@ -365,6 +371,16 @@ class Live(QObject):
             self._panel.show_views()
         else:
             self._show_state()
+
+    def _forget_drawn(self) -> None:
+        """Records of other ranks take the place of those so far."""
+        self._panel.views.forget()
+        self._set_watching(self.watched, [])
+
+    def _mirror(self, records: Records) -> None:
+        self._panel.views.store.add(records)
+        if len(records.sequence):
+            self._draw(records)
 
     def _draw(self, records: Records) -> None:
         """Draw what arrived."""

@@ -130,7 +130,7 @@ class MainWindow(QMainWindow):
             self.tree_panel.view,
             self,
         )
-        self.training = Training(session, self.live_panel.training, self)
+        self.training = Training(session, self.live.ranks, self.live_panel.training, self)
         self._build_bars()
         self._connect()
         self._restore_places()
@@ -423,6 +423,7 @@ class MainWindow(QMainWindow):
         self._settings.splitter = self.splitter.saveState()
         self.column_commands.remember()
         self._settings.sync()
+        self.live.ranks.stop()
         self.session.shutdown()
         super().closeEvent(event)
 

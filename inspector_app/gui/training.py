@@ -5,9 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
+from inspector_app.gui.client.ranks import Ranks
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.panels.attach_dialog import AttachDialog
-from inspector_app.gui.panels.training_bar import TrainingBar
+from inspector_app.gui.panels.training_bar import ALL_RANKS, TrainingBar
 from inspector_app.protocol.errors import RequestError
 from inspector_app.protocol.messages import (
     AT_ONCE,
@@ -37,9 +38,12 @@ class Training(QObject):
     changed = Signal()
     told = Signal(str, str, str)
 
-    def __init__(self, session: ClientSession, bar: TrainingBar, window: QWidget) -> None:
+    def __init__(
+        self, session: ClientSession, ranks: Ranks, bar: TrainingBar, window: QWidget
+    ) -> None:
         super().__init__(window)
         self._session = session
+        self._merged = ranks
         self._bar = bar
         self._window = window
         self.state: TrainingState | None = None
@@ -53,7 +57,7 @@ class Training(QObject):
         self._ranks.setInterval(_RANKS_EVERY)
         self._ranks.timeout.connect(self._show_ranks)
         bar.budget_chosen.connect(self.set_budget)
-        bar.rank_chosen.connect(self._join_rank)
+        bar.rank_chosen.connect(self._choose_rank)
         session.asked.connect(self._asked)
         session.answered.connect(self._answered)
 
@@ -92,7 +96,7 @@ class Training(QObject):
     def show(self, state: TrainingState) -> None:
         """The loop was heard of."""
         former, self.state = self.state, state
-        self._bar.show_state(state)
+        self._bar.show_state(state, self._merged.standing, self._merged.late)
         if former is None or former.ranks != state.ranks:
             self._show_ranks()
         if former is None or (former.paused, former.held) != (state.paused, state.held):
@@ -123,8 +127,11 @@ class Training(QObject):
     # -- ranks ---------------------------------------------------------------------------------
 
     def _show_ranks(self) -> None:
-        ranks = [entry.rank for entry in self._entries()]
-        self._bar.show_ranks(ranks, self.state.rank if self.state else 0)
+        entries = self._entries()
+        self._merged.join(entries)
+        own = self.state.rank if self.state else 0
+        chosen = ALL_RANKS if self._merged.merging else own
+        self._bar.show_ranks([entry.rank for entry in entries], own, chosen)
         several = self.state is not None and self.state.ranks > 1
         if several and not self._ranks.isActive():
             self._ranks.start()
@@ -142,7 +149,17 @@ class Training(QObject):
         group = [entry for entry in found if mine and entry.group == mine[0].group]
         return sorted(group, key=lambda entry: entry.rank)
 
-    def _join_rank(self, rank: int) -> None:
+    def _choose_rank(self, rank: int) -> None:
+        if self.state is None:
+            return
+        if rank == ALL_RANKS:
+            if not self._merged.merging:
+                self._merged.merge(self.state.rank, self.state.ranks)
+                self._merged.join(self._entries())
+            return
+        if rank == self.state.rank:
+            self._merged.show_own()
+            return
         for entry in self._entries():
             if entry.rank == rank:
                 try:

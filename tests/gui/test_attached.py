@@ -6,10 +6,9 @@ import msgspec
 import pytest
 
 from inspector_app import sessions
-from inspector_app.gui.client import records
 from inspector_app.gui.client.records import INTERVAL
 from inspector_app.gui.panels.attach_dialog import AttachDialog
-from inspector_app.gui.panels.training_bar import budget_text, state_text, time_text
+from inspector_app.gui.panels.training_bar import TrainingBar, budget_text, state_text, time_text
 from inspector_app.protocol.messages import (
     Alarm,
     AlarmRules,
@@ -68,6 +67,17 @@ def test_what_is_said_of_a_loop():
         "no budget",
     ]
     assert [time_text(seconds) for seconds in (0.0932, 1.25)] == ["93.2 ms", "1.25 s"]
+
+
+def test_what_is_said_where_ranks_are_merged(qtbot):
+    bar = TrainingBar()
+    qtbot.addWidget(bar)
+    bar.show_state(STATE, "1 of 2 ranks", 1200)
+    assert bar.line.text().startswith("1 of 2 ranks · step 1,234 · ")
+    assert "1,200 records came too late to be merged." in bar.line.toolTip().splitlines()
+    bar.show_state(STATE)
+    assert bar.line.text().startswith("step 1,234 · ")
+    assert "too late" not in bar.line.toolTip()
 
 
 def test_the_window_shows_what_is_trained_and_watched(joined):
@@ -275,14 +285,14 @@ def test_what_one_loop_can_bear_says_nothing_of_the_next_target(qtbot, joined):
     assert feed._timer.interval() == INTERVAL
 
 
-def test_a_window_that_is_behind_does_not_wait(qtbot, joined, monkeypatch):
+def test_a_window_that_is_behind_does_not_wait(qtbot, joined):
     feed, backend = joined.live._feed, joined.session.backend
     backend.loop = msgspec.structs.replace(backend.loop, rate=10)
     qtbot.waitUntil(lambda: feed._timer.interval() == 100)
-    monkeypatch.setattr(records, "MOST", 4)
+    feed.limit = 4
     backend.steps = 2  # eight records: two answers full
     intervals = []
-    feed.arrived.connect(lambda found: intervals.append((len(found.step), feed._timer.interval())))
+    feed.told.connect(lambda found: intervals.append((len(found.step), feed._timer.interval())))
     qtbot.waitUntil(lambda: joined.live_panel.views.store.size == 8)
-    assert intervals == [(4, INTERVAL), (4, INTERVAL)]
+    assert [one for one in intervals if one[0]] == [(4, INTERVAL), (4, INTERVAL)]
     qtbot.waitUntil(lambda: feed._timer.interval() == 100)

@@ -9,6 +9,7 @@ import pytest
 from inspector_app.gui.client import process as process_module
 from inspector_app.gui.client import session as session_module
 from inspector_app.gui.client.records import RecordsFeed
+from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, RequestError, TargetError
@@ -433,22 +434,22 @@ def test_a_worker_that_outstays_is_killed_at_shutdown(qtbot, session, monkeypatc
 
 def test_records_are_fetched_while_watched_modules_run(qtbot, ready, ask):
     feed = RecordsFeed(ready)
-    arrived = []
-    feed.arrived.connect(arrived.append)
+    store = RecordsStore()
+    feed.told.connect(store.add)
     ask(m.Watch(rows=[4, 7]))
     assert not feed.active  # nothing runs
     errors = []
     run = ready.request(m.Run(repeat=0), pytest.fail, errors.append)
     assert feed.active
-    qtbot.waitUntil(lambda: len(arrived) >= 3)
+    qtbot.waitUntil(lambda: store.size >= 3)
     ready.cancel(run)
     qtbot.waitUntil(lambda: bool(errors))
     assert not feed.active
     last = ask(m.GetRecords(since=0, limit=100_000))
-    qtbot.waitUntil(lambda: feed.store.next == last.next)
-    fetched = [n for records in arrived for n in records.sequence.tolist()]
+    qtbot.waitUntil(lambda: store.next == last.next)
+    fetched = [n for records in store.answers for n in records.sequence.tolist()]
     assert fetched == list(range(last.next))  # each once, in order, to the last
-    assert feed.store.gaps == []
+    assert store.gaps == []
 
 
 def test_nothing_is_fetched_where_nothing_is_watched(qtbot, ready, ask):
@@ -461,14 +462,17 @@ def test_nothing_is_fetched_where_nothing_is_watched(qtbot, ready, ask):
 
 def test_a_lost_worker_stops_the_feed_and_a_new_one_starts_it_from_zero(qtbot, ready, ask):
     feed = RecordsFeed(ready)
+    told = []
+    feed.told.connect(lambda records: told.extend(records.sequence.tolist()))
     ask(m.Watch(rows=[4]))
     ready.request(m.Run(repeat=0), pytest.fail, lambda error: None)
-    qtbot.waitUntil(lambda: feed.store.next > 0)
+    qtbot.waitUntil(lambda: bool(told))
     lose(qtbot, ready)
     assert not feed.active
     with qtbot.waitSignal(ready.replayed):
         ready.restart_and_replay()
-    assert feed.store.next == 0
+    told.clear()
     ask(m.Watch(rows=[4]))
     ready.request(m.Run(repeat=0), pytest.fail, lambda error: None)
-    qtbot.waitUntil(lambda: feed.store.next > 0)
+    qtbot.waitUntil(lambda: bool(told))
+    assert told[0] == 0

@@ -157,6 +157,19 @@ def test_says_what_it_does():
     assert loop.budget.overhead == pytest.approx(0.0179 / 4 / 0.1, rel=0.1)
 
 
+def test_ranks_measure_steps_in_common_whatever_each_of_them_needs():
+    ranks = [Loop(Budget(0.05, doubling=True), cost=cost) for cost in (0.0279, 0.0379)]
+    for loop in ranks:
+        loop.run(200)
+    assert [loop.budget.every for loop in ranks] == [8, 8]
+    ranks[0].cost = 0.0119
+    ranks[0].run(400)
+    assert [loop.budget.every for loop in ranks] == [4, 8]
+    ranks[0].cost = 0.001
+    ranks[0].run(2_000)
+    assert ranks[0].budget.every == 1
+
+
 def test_one_slow_step_changes_little():
     loop = Loop(Budget(0.05), cost=0.006)
     loop.run(200)

@@ -28,10 +28,12 @@ RATES = (30, 10, 3)
 class Budget:
     """Decides what is measured, and how often it may be drawn.
 
-    ``share`` is the part of a step that probes may take, None for no limit.
+    ``share`` is the part of a step that probes may take, None for no limit.  With ``doubling`` one
+    of 2, 4, 8... steps is measured: ranks that train together, each with a budget of its own, then
+    measure the same steps, but for those that only one of them leaves out.
     """
 
-    def __init__(self, share: float | None = 0.05) -> None:
+    def __init__(self, share: float | None = 0.05, *, doubling: bool = False) -> None:
         self._steps = 0
         self._bare = 0.0  # seconds of a step without probes
         self._cost = 0.0  # seconds of probes in a step that is measured
@@ -42,6 +44,7 @@ class Budget:
         self._dearer = 1.0  # that by the cost of small ones
         self._thin_nothing()
         self.share: float | None = None
+        self._doubling = doubling
         self.set_share(share)
 
     def _thin_nothing(self) -> None:
@@ -146,12 +149,16 @@ class Budget:
         """Leave out as many steps as it takes; one fewer only with room to spare."""
         assert self.share is not None
         room = self.share - min(self.answering, _MOST_ANSWERS * self.share)
-        needed = max(1, math.ceil(cost / room))
+        needed = self._one_of(cost / room)
         if needed > self.every:
             self.every = needed
         elif needed < self.every:
-            roomy = math.ceil(cost / (_SLACK * room))
-            self.every = min(self.every, max(1, roomy))
+            self.every = min(self.every, self._one_of(cost / (_SLACK * room)))
+
+    def _one_of(self, least: float) -> int:
+        """Steps of which one is measured, so that at least ``least`` share its cost."""
+        number = max(1, math.ceil(least))
+        return 1 << (number - 1).bit_length() if self._doubling else number
 
     def _change(self, rate: int, sample: int) -> None:
         self._answers *= rate / self.rate  # as it will be

@@ -54,14 +54,14 @@ class TrainingSession:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"watch() takes a torch.nn.Module, not {type(model).__name__}.")
-        self._budget = Budget(budget)
+        self._rank, self._ranks = rank_of_process()
+        self._budget = Budget(budget, doubling=self._ranks > 1)
         self._gate = Gate()
         self._executor = SafePointExecutor(on_submit=self._gate.wake)
         self._session = Session()
         self._closed = False
         self._answered = 0.0  # seconds of answers to windows; only their thread adds to it
         self._charged = 0.0  # of these, what the budget was told of
-        self._rank, self._ranks = rank_of_process()
         name = title_of(model, title)
         self._session.adopt(model, with_rank(name), self, edits=self._ranks == 1)
         if self._ranks == 1:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from inspector_app.gui.client.link import Link
-from inspector_app.gui.client.remote import RemoteLink
 from inspector_app.protocol.errors import InspectorError
 from inspector_app.protocol.messages import (
     DescribeRow,
@@ -43,9 +42,6 @@ QUESTIONS = (
 )
 
 
-AnyLink = Link | RemoteLink
-
-
 class Remote(NamedTuple):
     """Where a session is that runs by itself, and its token in hexadecimal digits."""
 
@@ -58,7 +54,7 @@ class Pending:
     """A request whose answer has not come."""
 
     request: Request
-    link: AnyLink
+    link: Link
     on_result: OnResult
     on_error: OnError | None
     label: str
@@ -68,7 +64,7 @@ class Pending:
 class Next:
     """A worker that is opening a target, or a session being joined, to take over once it has."""
 
-    link: AnyLink
+    link: Link
     source: Open | Remote
     replay: list[JournalEntry] = field(default_factory=list)
     fingerprint: str = ""  # expected, "" where the target is opened for the first time

@@ -1,4 +1,4 @@
-"""Fetching records for the window's mirror of the backend's ring.
+"""Fetching records for the window's mirror of a backend's ring.
 
 Records are asked for at the rate they can be drawn, one request in the air at a time, from where
 the last answer ended: what is drawn may skip, what is mirrored does not.  A training loop whose
@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
 
-from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, InspectorError
 from inspector_app.protocol.messages import (
     GetRecords,
@@ -42,23 +41,21 @@ class Requests(Protocol):
 class RecordsFeed(QObject):
     """Fetches records while watched modules run, and the last ones after they stopped.
 
-    A live model runs whenever its own process wants it to.  ``arrived(Records)`` gives each answer
-    that holds any, ``loop_told(TrainingState)`` where the loop stands that trains it,
-    ``told(Records)`` every answer, for what else stands in it; ``failed(error)`` says once why
-    there are none.
+    A live model runs whenever its own process wants it to.  ``told(Records)`` gives every answer,
+    ``loop_told(TrainingState)`` where the loop stands that trains it; ``failed(error)`` says once
+    why there are none.
     """
 
-    arrived = Signal(object)
     told = Signal(object)
     failed = Signal(object)
     loop_told = Signal(object)
 
-    def __init__(
-        self, session: Requests, parent: QObject | None = None, store: RecordsStore | None = None
-    ) -> None:
+    def __init__(self, session: Requests, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.store = store or RecordsStore()
+        self.limit = MOST  # records asked for at once; 0 while no more are wanted
+        self.whole = False  # whether the last answer held all that there was
         self._session = session
+        self._next = 0  # sequence number to ask from
         self._watched = False
         self._live = False
         self._training = False
@@ -84,6 +81,13 @@ class RecordsFeed(QObject):
         self._live = self._training = False
         self._update()
 
+    def begin_again(self) -> None:
+        """Fetch all that the backend holds once more."""
+        self._next = self._alarms = 0
+        self.limit = MOST
+        self._in_the_air = False
+        self._generation += 1
+
     def _asked(self, request: Request) -> None:
         if isinstance(request, Run):
             self._running += 1
@@ -91,12 +95,10 @@ class RecordsFeed(QObject):
 
     def _answered(self, request: Request, outcome: object) -> None:
         if isinstance(outcome, Opened):
-            self.store.clear()
-            self._alarms = 0
-            self._watched, self._in_the_air = bool(outcome.watched), False
+            self.begin_again()
+            self._watched = bool(outcome.watched)
             self._live, self._training = outcome.live, outcome.training
             self._timer.setInterval(INTERVAL)
-            self._generation += 1
         elif isinstance(outcome, Watching):
             self._watched = bool(outcome.rows)
         elif isinstance(request, Run):
@@ -119,30 +121,30 @@ class RecordsFeed(QObject):
         if self._in_the_air:
             return
         self._in_the_air = True
-        generation = self._generation
+        generation, limit = self._generation, self.limit
         self._session.request(
-            GetRecords(since=self.store.next, limit=MOST, alarms_since=self._alarms),
-            lambda records: self._take(generation, records),
+            GetRecords(since=self._next, limit=limit, alarms_since=self._alarms),
+            lambda records: self._take(generation, limit, records),
             lambda error: self._missed(generation, error),
         )
 
-    def _take(self, generation: int, records: Records) -> None:
+    def _take(self, generation: int, limit: int, records: Records) -> None:
         if generation != self._generation:
             return
         self._in_the_air = False
-        self.store.add(records)
+        self._next = max(self._next, records.next)
         self._alarms = records.alarms_version
+        self.whole = len(records.sequence) < limit
+        if records.training is not None:
+            # Where more waits than one answer holds, to draw less often would mean to miss some.
+            behind = len(records.sequence) == limit > 0
+            rate = records.training.rate
+            self._timer.setInterval(INTERVAL if behind else max(INTERVAL, 1000 // max(rate, 1)))
         self.told.emit(records)
         if records.training is not None:
             self.loop_told.emit(records.training)
-            # Where more waits than one answer holds, to draw less often would mean to miss some.
-            behind = len(records.sequence) == MOST
-            rate = records.training.rate
-            self._timer.setInterval(INTERVAL if behind else max(INTERVAL, 1000 // max(rate, 1)))
-        if len(records.sequence):
-            self.arrived.emit(records)
-            if not self._timer.isActive():
-                self.fetch()  # the run is over: until nothing is left
+        if len(records.sequence) and not self._timer.isActive():
+            self.fetch()  # the run is over: until nothing is left
 
     def _missed(self, generation: int, error: InspectorError) -> None:
         if generation != self._generation:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from inspector_app.gui.client.records_parts import columns_of, cut
 from inspector_app.protocol.messages import Records, Series
 
 KEPT = 65_536  # records mirrored
@@ -34,10 +35,8 @@ class _Block:
 
     def __init__(self, like: Records, size: int) -> None:
         self._columns: dict[str, np.ndarray[Any, Any]] = {}
-        for name in Records.__struct_fields__:
-            value = getattr(like, name)
-            if isinstance(value, np.ndarray):
-                self._columns[name] = np.empty((size, *value.shape[1:]), value.dtype)
+        for name, value in columns_of(like).items():
+            self._columns[name] = np.empty((size, *value.shape[1:]), value.dtype)
         self.size = size
         self.used = 0
         self.part = like
@@ -68,10 +67,12 @@ class RecordsStore:
         self._free: list[_Block] = []
         self._blocks: deque[_Block] = deque()
         self._parts: deque[Records] = deque()  # of each block what is filled
+        self.generation = 0  # how often it was cleared: records are numbered anew then
         self.clear()
 
     def clear(self) -> None:
         """Forget everything: a new session counts from 0."""
+        self.generation += 1
         self._free += self._blocks
         self._blocks.clear()
         self._parts.clear()
@@ -114,7 +115,7 @@ class RecordsStore:
             first = int(np.searchsorted(part.sequence, sequence))
             if first == len(part.sequence):
                 break
-            found.append(part if not first else _cut(part, first))
+            found.append(part if not first else cut(part, slice(first, None)))
             if first:
                 break
         return found[::-1]
@@ -146,13 +147,3 @@ class RecordsStore:
         self._newest = {
             key: (held, place) for key, (held, place) in self._newest.items() if held is not block
         }
-
-
-def _cut(part: Records, first: int) -> Records:
-    """A part without its first records."""
-    columns = {
-        name: value[first:]
-        for name in Records.__struct_fields__
-        if isinstance(value := getattr(part, name), np.ndarray)
-    }
-    return msgspec.structs.replace(part, **columns)

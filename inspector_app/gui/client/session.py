@@ -18,7 +18,6 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from inspector_app.gui.client.link import Link
 from inspector_app.gui.client.pending import (
     QUESTIONS,
-    AnyLink,
     Next,
     OnError,
     OnResult,
@@ -26,6 +25,7 @@ from inspector_app.gui.client.pending import (
     Remote,
 )
 from inspector_app.gui.client.remote import RemoteLink
+from inspector_app.gui.client.worker import WorkerLink
 from inspector_app.protocol.changes import change_of_rows
 from inspector_app.protocol.errors import (
     Cancelled,
@@ -88,7 +88,7 @@ class ClientSession(QObject):
         self._command = command
         self._numbers = itertools.count(1)
         self._pending: dict[int, Pending] = {}
-        self._link: AnyLink | None = None  # of the open target
+        self._link: Link | None = None  # of the open target
         self._next: Next | None = None
         self._source: Open | Remote | None = None  # what the open target was made from
         self._target: Opened | None = None
@@ -211,7 +211,7 @@ class ClientSession(QObject):
         """End all workers before this returns; what was pending is forgotten."""
         self._pending.clear()
         self._link = self._next = self._source = self._target = None
-        links: list[AnyLink] = [*self.findChildren(Link), *self.findChildren(RemoteLink)]
+        links: list[Link] = [*self.findChildren(WorkerLink), *self.findChildren(RemoteLink)]
         for link in links:  # those that are ending already, too
             link.blockSignals(True)
             link.stop_and_wait()
@@ -221,7 +221,7 @@ class ClientSession(QObject):
     # -- opening -----------------------------------------------------------------------------------
 
     def _start(self, request: Open, replay: list[JournalEntry], fingerprint: str) -> int:
-        new = Next(Link(self._command, self), request, replay, fingerprint)
+        new = Next(WorkerLink(self._command, self), request, replay, fingerprint)
         return self._begin(new, request, f"Opening {PurePath(request.target).name}")
 
     def _join(self, remote: Remote) -> int:
@@ -290,7 +290,7 @@ class ClientSession(QObject):
             self._retire(former.link)
         self.open_failed.emit(error)
 
-    def _retire(self, link: AnyLink) -> None:
+    def _retire(self, link: Link) -> None:
         """Let a worker end on its own time; nothing it says matters any more."""
         link.ended.disconnect()
         link.ended.connect(link.deleteLater)
@@ -300,7 +300,7 @@ class ClientSession(QObject):
 
     # -- answers -----------------------------------------------------------------------------------
 
-    def _ask(self, link: AnyLink, number: int, pending: Pending) -> None:
+    def _ask(self, link: Link, number: int, pending: Pending) -> None:
         self._pending[number] = pending
         link.ask(number, pending.request)
         self.asked.emit(pending.request)
@@ -308,7 +308,7 @@ class ClientSession(QObject):
             self.job_started.emit(number, pending.label)
         self._update_state()
 
-    def _take(self, link: AnyLink, message: Answer | Failure | Progress | Log) -> None:
+    def _take(self, link: Link, message: Answer | Failure | Progress | Log) -> None:
         if isinstance(message, Log):
             self.notice.emit(message.text, "info")
             return
@@ -356,7 +356,7 @@ class ClientSession(QObject):
         elif not isinstance(error, ConnectionLost | Cancelled):  # `lost` tells of the one
             self.notice.emit(error.sentence, "warning")
 
-    def _fail_all(self, link: AnyLink, error: InspectorError) -> None:
+    def _fail_all(self, link: Link, error: InspectorError) -> None:
         for number in [n for n, pending in self._pending.items() if pending.link is link]:
             if number in self._pending:
                 self._finish(number, error)
@@ -365,7 +365,7 @@ class ClientSession(QObject):
         if number in self._pending:
             self.cancel_stuck.emit(number)
 
-    def _link_ended(self, link: AnyLink, sentence: str, detail: str) -> None:
+    def _link_ended(self, link: Link, sentence: str, detail: str) -> None:
         """A worker died that nobody told to."""
         link.deleteLater()
         served = link is self._link

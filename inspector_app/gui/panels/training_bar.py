@@ -13,13 +13,15 @@ from widgets.numbers import count_text
 from widgets.theme import GRID
 
 BUDGETS: tuple[float | None, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, None)
+ALL_RANKS = -1  # in place of a rank
 _NO_TIME_YET = "measuring the time of a step"
 
 
 class TrainingBar(QWidget):
     """Budget and rank to choose, and a line.
 
-    ``budget_chosen(share or None)``; ``rank_chosen(int)`` where there are several.
+    ``budget_chosen(share or None)``; ``rank_chosen(int)`` where there are several: one of them, or
+    ``ALL_RANKS``.
     """
 
     budget_chosen = Signal(object)
@@ -43,7 +45,6 @@ class TrainingBar(QWidget):
         self.rank = QComboBox()
         self.rank.setObjectName("rank")
         self.rank.setAccessibleName("Rank")
-        self.rank.setToolTip("Process of a distributed training whose model is shown")
         self.rank.activated.connect(lambda index: self.rank_chosen.emit(self.rank.itemData(index)))
         self.rank.hide()
         self.line = ToneLabel(tone="muted")
@@ -56,8 +57,12 @@ class TrainingBar(QWidget):
         row.addWidget(self.budget)
         row.addWidget(self.line, 1)
 
-    def show_state(self, state: TrainingState) -> None:
-        """Say where the loop stands; a list that is open is left as it is."""
+    def show_state(self, state: TrainingState, standing: str = "", late: int = 0) -> None:
+        """Say where the loop stands; a list that is open is left as it is.
+
+        ``standing`` says how many ranks a picture stands for, where they are merged; ``late`` how
+        many records could not be, since they came too late.
+        """
         if not self.budget.view().isVisible():
             place = self.budget.findData(state.budget)
             if place < 0:  # one that the script chose
@@ -65,20 +70,32 @@ class TrainingBar(QWidget):
                 place = self.budget.count() - 1
             self.budget.setCurrentIndex(place)
         text, tone = state_text(state)
+        if standing:
+            text = f"{standing} · {text}"
         self.line.say(text, tone)
-        whole = f"{text}\n{state.thinned}" if state.thinned else text
-        self.line.setToolTip(f"{whole}\nEdits are carried out {state.safe_point}.")
+        lines = [text, state.thinned, f"Edits are carried out {state.safe_point}."]
+        if late:
+            lines.insert(1, f"{count_text(late)} records came too late to be merged.")
+        self.line.setToolTip("\n".join(line for line in lines if line))
 
-    def show_ranks(self, ranks: Sequence[int], current: int) -> None:
-        """Which processes can be looked at; nothing is shown of a single one."""
-        self.rank.setVisible(len(ranks) > 1)
+    def show_ranks(self, ranks: Sequence[int], own: int, chosen: int) -> None:
+        """Which processes can be looked at; nothing is shown of a single one, but for the way back.
+
+        ``own`` is the one that the window is attached to; ``chosen`` that one, or ``ALL_RANKS``.
+        """
+        self.rank.setVisible(len(ranks) > 1 or chosen == ALL_RANKS)
         if self.rank.view().isVisible():
             return
-        if [self.rank.itemData(index) for index in range(self.rank.count())] != list(ranks):
+        offered = [*ranks, ALL_RANKS] if ranks else []
+        if [self.rank.itemData(index) for index in range(self.rank.count())] != offered:
             self.rank.clear()
-            for rank in ranks:
-                self.rank.addItem(f"rank {rank}", rank)
-        self.rank.setCurrentIndex(self.rank.findData(current))
+            for rank in offered:
+                self.rank.addItem("All ranks" if rank == ALL_RANKS else f"rank {rank}", rank)
+        self.rank.setCurrentIndex(self.rank.findData(chosen))
+        self.rank.setToolTip(
+            "Process of a distributed training whose model is shown, or the statistics of all "
+            f"merged.\nThe tree, values, probes and alarms are always of one rank, now rank {own}."
+        )
 
     def say(self, text: str, tone: str = "muted") -> None:
         """A sentence in place of the loop's state."""

@@ -43,7 +43,7 @@ class GridView(View):
         )
         self._grid: HistogramGrid | None = None
         self._titles: list[tuple[int, str]] = []
-        self._drawn: dict[int, int] = {}  # key -> sequence number of the record in its cell
+        self._drawn: dict[int, tuple[int, int]] = {}  # key -> which record is in its cell
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
 
@@ -77,14 +77,10 @@ class GridView(View):
         """Put the newest record of each series, or the one at the step looked at, into its cell."""
         shown = {key for key, _ in self._titles}
         for key, (records, index) in newest_of(self.store, shown, self.step).items():
-            number = int(records.sequence[index])
-            if self._drawn.get(key) != number:
-                self._drawn[key] = number
+            record = self.store.generation, int(records.sequence[index])
+            if self._drawn.get(key) != record:
+                self._drawn[key] = record
                 self._update(key, records, index)
-
-    def forget(self) -> None:
-        """Another session: its records are numbered anew."""
-        self._drawn.clear()
 
     def _update(self, key: int, records: Records, index: int) -> None:
         sampled, count = int(records.sampled[index]), int(records.count[index])

@@ -188,7 +188,7 @@ class LiveViews(QWidget):
         """Another session: its steps begin anew."""
         self.store.clear()
         self.hold.setChecked(False)
-        for view in (self.grid, self.over_time, self.curves, self.alarms, self.captured):
+        for view in (self.over_time, self.curves, self.alarms, self.captured):
             view.forget()
         self._count_alarms()
 
