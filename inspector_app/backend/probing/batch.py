@@ -16,6 +16,7 @@ Massart 1990).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -95,6 +96,8 @@ class Batch:
         self._dead: dict[int, float] = {}  # shares of units
         self.exact: set[int] = set()  # keys of series of which all elements are counted
         self._whole: dict[int, exact.Whole] = {}
+        #: Takes a tensor that is not on the CPU, of which :meth:`put` tells later; False: read it.
+        self.elsewhere: Callable[..., bool] | None = None
 
     def __len__(self) -> int:
         return len(self._told)
@@ -132,6 +135,13 @@ class Batch:
             flat = _plain_memory(tensor)
         if flat is not None:
             self._take_fast(index, flat, where)
+        elif (
+            self.elsewhere is not None
+            and not tensor.is_cpu
+            and self.elsewhere(tensor, where, total, exponent)
+        ):
+            self._exponents.pop(index, None)
+            return
         else:
             with torch._C.DisableTorchFunction(), torch.no_grad():
                 if total is None and key in self.exact:
@@ -190,6 +200,21 @@ class Batch:
         self._alone[index] = sample
         facts = (found.nan, found.positive_infinity, found.negative_infinity)
         self._told.append((*where, count, len(sample), *facts, found.minimum, found.maximum))
+
+    def put(
+        self, facts: tuple[Any, ...], sample: bins.Samples, exponent: int, dead: float | None
+    ) -> None:
+        """Take what was measured elsewhere: the columns up to ``maximum``, and a sample."""
+        index = len(self._told)
+        self._told.append(facts)
+        if sample.dtype == np.float32:
+            self._samples[index, : len(sample)] = sample
+        else:
+            self._alone[index] = sample.astype(np.float64)
+        if exponent:
+            self._exponents[index] = exponent
+        if dead is not None:
+            self._dead[index] = dead
 
     def flush(self) -> Rows:
         """Records of all tensors taken, in their order; the batch is empty afterwards."""
