@@ -239,6 +239,17 @@ def test_dead_units_are_those_of_the_cpu(probes, device):
     assert fake_device.waits == []
 
 
+def test_dead_units_of_signed_outputs(probes, device):
+    device.prompt = True
+    layer = nn.Identity()
+    probes.watch(0, layer, "layer")
+    for _ in range(LOOKS + 1):
+        probes.begin_step()
+        layer(There(torch.tensor([[0.0, -1.0, math.nan], [0.0, 0.0, 0.0]])))
+        probes.flush()
+    assert probes.records().dead[-1] == 1 / 3
+
+
 def test_what_is_taken_is_what_it_was_then(probes, device):
     values = torch.ones(10)
     key = probes.series_key(0, "", "output", "m")
@@ -410,6 +421,31 @@ def test_where_no_room_is_left_the_rest_of_the_step_is_left_out(probes, device):
     assert fake_device.waits == []
 
 
+def test_room_that_comes_free_within_the_step_is_for_the_next_one(device):
+    batch = Batch()
+    there = on(device, batch)
+
+    def take(tensor: torch.Tensor, step: int) -> None:
+        batch.take(tensor, (step, *WHERE[1:]))
+
+    for step in range(1, ROOMS + 1):
+        take(There(torch.ones(1)), step)
+        there.flush()
+    last = ROOMS + 1
+    take(There(torch.ones(1)), last)
+    device.land()
+    assert there.flush()["step"].tolist() == [1, 2, 3, 4]
+    take(torch.ones(1), last)
+    take(There(torch.ones(1)), last)
+    take(There(torch.ones(1)), last + 1)
+    take(torch.ones(1), last + 1)
+    there.flush()
+    device.land()
+    found = there.flush()
+    assert found["step"].tolist() == [last + 1, last + 1]
+    assert there.left_out == 3
+
+
 def test_what_is_on_its_way_is_not_written_over(device):
     batch = Batch()
     there = on(device, batch)
@@ -472,6 +508,32 @@ def test_closing_loses_nothing(probes, device):
     assert all(copied.done for copied in device.copies)
     probes.clear()
     assert probes.records().count.tolist() == [1, 2, 3, 4]
+
+
+def test_an_error_while_enqueuing_stops_the_probe_and_nothing_else(probes, device, monkeypatch):
+    def refuse(numbers: torch.Tensor) -> None:
+        raise RuntimeError("out of memory")
+
+    layers = [nn.Identity(), nn.Identity()]
+    for row, layer in enumerate(layers):
+        probes.watch(row, layer, f"layer{row}")
+    monkeypatch.setattr(device, "upload", refuse)
+    layers[0](There(torch.ones(2 * SAMPLE)))
+    assert probes.failures == ["The probe on layer0 stopped: RuntimeError: out of memory"]
+    layers[1](torch.ones(2))
+    probes.flush()
+    assert device.copies == []
+    layers[1](There(torch.ones(3)))
+    probes.settle()
+    assert probes.records().count.tolist() == [2, 3]
+
+
+def test_a_smaller_batch_makes_records_of_a_message_in_parts(device):
+    batch = Batch(capacity=3)
+    there = on(device, batch)
+    for number in range(8):
+        batch.take(There(torch.tensor([float(number)])), WHERE)
+    assert there.flush(wait=True)["maximum"].tolist() == list(range(8))
 
 
 def test_a_device_that_fails_does_no_harm(probes, device):
