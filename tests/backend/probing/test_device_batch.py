@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
 
+import inspector_app
 from inspector_app.backend.probing import device_batch as module
 from inspector_app.backend.probing.batch import SAMPLE, Batch
 from inspector_app.backend.probing.device_batch import ROWS, DeviceBatch
@@ -220,6 +221,30 @@ def test_a_step_makes_one_copy_and_never_waits(probes, device):
     np.testing.assert_array_equal(found.dead[known], expected.dead[known])
     found.dead[:] = expected.dead[:] = 0
     assert_same_records(found, expected)
+
+
+def test_a_watched_loop_never_waits_before_it_is_closed(device):
+    model = moved(model_of(1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, foreach=False)
+    steps = 5
+    with inspector_app.watch(model, optimizer, budget=None, window=False) as session:
+        probes = session._session.probes
+        with_devices(probes, device)
+        for _ in range(steps):
+            loss = model(There(torch.randn(60, 3, 32))).square().mean()
+            session.log(loss=loss)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            device.land()
+        assert fake_device.waits == []
+        assert len(device.copies) <= steps
+    assert len(device.copies) <= steps + 1
+    found = probes.records(limit=10_000)
+    assert found.failures == []
+    layers = len(model)
+    assert len(found.key) == steps * (2 * layers + 1)
+    assert found.step.tolist() == sorted(found.step.tolist())
 
 
 def test_dead_units_are_those_of_the_cpu(probes, device):
