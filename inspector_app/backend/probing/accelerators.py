@@ -14,6 +14,8 @@ from typing import Protocol
 import torch
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+# Copies of Apple's devices that did not wait have brought wrong values (PyTorch issue 139550).
+_UNTRUSTED = ("mps",)
 
 
 class Stream(Protocol):
@@ -110,8 +112,10 @@ class Accelerator:
 def accelerator_of(tensor: torch.Tensor) -> Device | None:
     """The accelerator that a tensor is on.
 
-    None for devices on which torch cannot copy while the host goes on.
+    None for devices on which torch cannot be trusted to copy while the host goes on.
     """
+    if tensor.device.type in _UNTRUSTED:
+        return None
     try:
         found = torch.accelerator.current_accelerator()
         return Accelerator(tensor.device) if found and found.type == tensor.device.type else None
@@ -130,9 +134,9 @@ def is_captured(tensor: torch.Tensor) -> bool:
 
 
 def _knows_doubles(device: torch.device) -> bool:
-    """Whether float64 can be had there; Apple's devices and some of Intel's have none."""
+    """Whether float64 can be had there; some of Intel's devices have none."""
     try:
         torch.zeros(1, dtype=torch.float64, device=device).neg_()
-    except (RuntimeError, TypeError):
+    except RuntimeError:
         return False
     return True

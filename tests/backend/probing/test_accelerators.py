@@ -129,7 +129,7 @@ def test_whether_a_device_knows_float64_is_tried(driver, monkeypatch):
     assert Accelerator(CPU).doubles
 
     def zeros(*size: int, **options: object) -> None:
-        raise TypeError("the MPS framework doesn't support float64")
+        raise RuntimeError("Required aspect fp64 is not supported on the device")
 
     monkeypatch.setattr(torch, "zeros", zeros)
     assert not Accelerator(CPU).doubles
@@ -148,6 +148,14 @@ def test_devices_without_streams_have_no_accelerator(driver, monkeypatch):
     assert accelerator_of(torch.ones(1)) is None
     monkeypatch.setattr(torch.accelerator, "current_accelerator", refuse)
     assert accelerator_of(torch.ones(1)) is None
+
+
+def test_a_device_that_copies_wrongly_is_not_used(driver, monkeypatch):
+    class OnApple:
+        device = torch.device("mps", 0)
+
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: OnApple.device)
+    assert accelerator_of(OnApple()) is None
 
 
 def test_nothing_is_recorded_into_a_graph_here():

@@ -462,12 +462,13 @@ def test_room_that_comes_free_within_the_step_is_for_the_next_one(device):
     assert there.flush()["step"].tolist() == [1, 2, 3, 4]
     take(torch.ones(1), last)
     take(There(torch.ones(1)), last)
-    take(There(torch.ones(1)), last + 1)
-    take(torch.ones(1), last + 1)
+    take(There(torch.ones(2)), last + 1)
+    take(torch.ones(3), last + 1)
     there.flush()
     device.land()
     found = there.flush()
     assert found["step"].tolist() == [last + 1, last + 1]
+    assert found["count"].tolist() == [2, 3]
     assert there.left_out == 3
 
 
@@ -543,14 +544,16 @@ def test_an_error_while_enqueuing_stops_the_probe_and_nothing_else(probes, devic
     for row, layer in enumerate(layers):
         probes.watch(row, layer, f"layer{row}")
     monkeypatch.setattr(device, "upload", refuse)
+    layers[1](There(torch.ones(1)))
+    probes.flush()
     layers[0](There(torch.ones(2 * SAMPLE)))
     assert probes.failures == ["The probe on layer0 stopped: RuntimeError: out of memory"]
     layers[1](torch.ones(2))
     probes.flush()
-    assert device.copies == []
+    assert len(device.copies) == 1
     layers[1](There(torch.ones(3)))
     probes.settle()
-    assert probes.records().count.tolist() == [2, 3]
+    assert probes.records().count.tolist() == [1, 2, 3]
 
 
 def test_a_smaller_batch_makes_records_of_a_message_in_parts(device):
