@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -94,6 +95,8 @@ class Batch:
         self._dead: dict[int, float] = {}  # shares of units
         self.exact: set[int] = set()  # keys of series of which all elements are counted
         self._whole: dict[int, exact.Whole] = {}
+        #: Takes a tensor that is not on the CPU, of which :meth:`put` tells later; False: read it.
+        self.elsewhere: Callable[..., bool] | None = None
         self.set_sample(sample)
 
     def __len__(self) -> int:
@@ -133,13 +136,17 @@ class Batch:
         """
         # Few calls and short ways: this runs twice a module, and what it needs has left the caches.
         index, key = len(self._told), where[2]
-        if exponent:
-            self._exponents[index] = exponent
         flat = None
         if total is None and key not in self.exact:
             flat = _plain_memory(tensor)
         if flat is not None:
             self._take_fast(index, tensor, flat, where)
+        elif (
+            self.elsewhere is not None
+            and not tensor.is_cpu
+            and self.elsewhere(tensor, where, total, exponent)
+        ):
+            return
         else:
             with torch._C.DisableTorchFunction(), torch.no_grad():
                 if total is None and key in self.exact:
@@ -148,6 +155,8 @@ class Batch:
                     self._take_slowly(index, tensor, where)
             if total is not None:
                 self._told[index] = (*self._told[index][:5], total, *self._told[index][6:])
+        if exponent:
+            self._exponents[index] = exponent
         if key in self.units.zeros:
             self._dead[index] = self.units.look(key, tensor, self._told[index][-2])
 
@@ -223,6 +232,21 @@ class Batch:
         self._alone[index] = sample
         facts = (found.nan, found.positive_infinity, found.negative_infinity)
         self._told.append((*where, count, len(sample), *facts, found.minimum, found.maximum))
+
+    def put(
+        self, facts: tuple[Any, ...], sample: bins.Samples, exponent: int, dead: float | None
+    ) -> None:
+        """Take what was measured elsewhere: the columns up to ``maximum``, and a sample."""
+        index = len(self._told)
+        self._told.append(facts)
+        if sample.dtype == np.float32 and len(sample) <= self.sample:  # which may be less by now
+            self._samples[index, : len(sample)] = sample
+        else:
+            self._alone[index] = sample.astype(np.float64)
+        if exponent:
+            self._exponents[index] = exponent
+        if dead is not None:
+            self._dead[index] = dead
 
     def flush(self) -> Rows:
         """Records of all tensors taken, in their order; the batch is empty afterwards."""

@@ -17,6 +17,7 @@ from inspector_app.backend.probing.alarms import Alarms
 from inspector_app.backend.probing.batch import Batch
 from inspector_app.backend.probing.captures import Captures
 from inspector_app.backend.probing.costs import Costs
+from inspector_app.backend.probing.device_batch import DeviceBatch
 from inspector_app.backend.probing.parameters import ParameterProbe
 from inspector_app.backend.probing.probes import BACKWARD, ModuleProbe, short
 from inspector_app.backend.probing.records import RecordRing
@@ -42,6 +43,7 @@ class ProbeSet:
     def __init__(self, ring: RecordRing | None = None) -> None:
         self.ring = ring or RecordRing()
         self.batch = Batch()
+        self.device_batch = DeviceBatch(self.batch)  # of what is on accelerators
         self.alarms = Alarms()
         self.captures = Captures()
         self.costs = Costs()
@@ -224,7 +226,7 @@ class ProbeSet:
             self.unwatch(row)
         self._let_go()
         self.captures.clear()
-        self.flush()
+        self.settle()
 
     def keep(self, handle: RemovableHandle) -> None:
         """Remove this hook when the step is over: the tensor that it hangs on lives longer."""
@@ -272,7 +274,7 @@ class ProbeSet:
         ``count`` tells of how many elements the tensor is a sample.
         """
         with self._batch_lock:
-            if self.batch.full:
+            if self.batch.full or self.device_batch.full:
                 # The hook that is under way counts this time as its own.
                 self.costs.add(np.array([key], np.int32), -self._store())
             try:
@@ -290,7 +292,9 @@ class ProbeSet:
         """Record one number of this step under a name of its own."""
         number = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(float(value))
         key = self.series_key(-1, name, "scalar", "")
-        if reason := self.take(number.double().reshape(1), key, 0, 0):
+        if reason := self.take(
+            (number.double() if number.is_cpu else number).reshape(1), key, 0, 0
+        ):
             self.failed(-1, name, f"{name} is left out: {reason}.")
 
     def end_step(self) -> None:
@@ -298,7 +302,8 @@ class ProbeSet:
         if self.active:
             self.ended += 1
         late = perf_counter() - self._flushed > _FLUSHED_WITHIN
-        if late or self.batch.nearly_full or self.alarms.prompt:
+        many = self.batch.nearly_full or self.device_batch.nearly_full
+        if late or many or self.alarms.prompt:
             start = perf_counter()
             self.flush()
             self.spent += perf_counter() - start
@@ -308,10 +313,18 @@ class ProbeSet:
             self._began = 0.0, 0.0
 
     def flush(self) -> None:
-        """Make records of all that was seen; from any thread."""
+        """Make records of all that was seen; from any thread.
+
+        Those of tensors on accelerators come with a later flush.
+        """
         with self._batch_lock:
             self._store()
             self._flushed = perf_counter()
+
+    def settle(self) -> None:
+        """Make all records, and wait for what is still on its way from accelerators."""
+        with self._batch_lock:
+            self._store(wait=True)
 
     def set_octaves(self, octaves: bool) -> None:
         """Count into octaves from now on, or into equal bins."""
@@ -325,15 +338,17 @@ class ProbeSet:
             self._store()
             self.batch.set_sample(sample)
 
-    def _store(self) -> float:
+    def _store(self, *, wait: bool = False) -> float:
         """Records of the batch into the ring, past the alarms; its lock is held.
 
         Returns the seconds it took.
         """
-        if not len(self.batch):
-            return 0.0
         start = perf_counter()
-        rows = self.batch.flush()
+        rows = self.device_batch.flush(wait=wait)
+        if sentence := self.device_batch.sentence:
+            self.failed(-2, "", sentence)
+        if not len(rows):
+            return 0.0
         self.ring.extend(rows)
         self.alarms.judge(rows, scaled=self.gradient_exponent != 0)
         seconds = perf_counter() - start

@@ -87,6 +87,8 @@ class _Series:
     looks: int = 0
     quiet: Int64 | None = None  # (units,) looks on end in which it was zero
     share: float = math.nan
+    there: torch.Tensor | None = None  # what ``quiet`` is, on the accelerator of the outputs
+    dead: tuple[torch.Tensor, int] | None = None  # their number, there, and that of all units
 
 
 class Units:
@@ -131,12 +133,10 @@ class Units:
     def _count(self, series: _Series, output: torch.Tensor, minimum: float) -> None:
         with torch._C.DisableTorchFunction(), torch.no_grad():
             values = output.detach()
-            dimensions = values.dim()
-            if dimensions < 2 or not values.numel() or values.dtype not in _FLOATS:
-                return  # without a batch there is nothing that a unit is zero for
-            channels = dimensions > 3 or (dimensions == 3 and series.channels)
-            units = 1 if channels else dimensions - 1
-            others = [d for d in range(dimensions) if d != units]
+            others = _batch_of(values, series)
+            if not others:
+                return
+            (units,) = set(range(values.dim())).difference(others)
             # Most units show that they live in a small part of the batch.
             rows = max(1, _HEAD * values.shape[0] * values.shape[units] // values.numel())
             dead = _zero(values[:rows], others, minimum).cpu().numpy()
@@ -152,3 +152,34 @@ class Units:
         series.looks += 1
         if series.looks >= LOOKS:
             series.share = float(np.mean(series.quiet >= LOOKS))
+
+    def look_there(self, key: int, output: torch.Tensor) -> tuple[torch.Tensor, int] | None:
+        """As :meth:`look`, of an output on an accelerator, without bringing a value to the host.
+
+        Returns the number of dead units, where it is computed, and that of all; None before enough
+        batches were looked at.
+        """
+        series = self._series[key]
+        series.fired += 1
+        others = _batch_of(output, series)
+        if others and (series.looks < LOOKS or (series.fired + key) % EVERY == 0):
+            dead = ~output.detach().ne(0).any(others)
+            quiet = series.there
+            if quiet is None or quiet.shape != dead.shape or quiet.device != dead.device:
+                quiet = torch.zeros_like(dead, dtype=torch.int64)
+                series.looks, series.dead = 0, None
+            series.there = quiet = (quiet + 1) * dead
+            series.looks += 1
+            if series.looks >= LOOKS:
+                series.dead = (quiet >= LOOKS).sum(), dead.numel()
+        return series.dead
+
+
+def _batch_of(output: torch.Tensor, series: _Series) -> list[int]:
+    """The dimensions over which a unit is dead or not; none without a batch to be zero for."""
+    dimensions = output.dim()
+    if dimensions < 2 or not output.numel() or output.dtype not in _FLOATS:
+        return []
+    channels = dimensions > 3 or (dimensions == 3 and series.channels)
+    units = 1 if channels else dimensions - 1
+    return [d for d in range(dimensions) if d != units]
