@@ -7,7 +7,7 @@ record of each series.
 from __future__ import annotations
 
 from bisect import bisect
-from time import thread_time
+from time import monotonic, thread_time
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QKeyEvent,
     QMouseEvent,
     QPaintEvent,
+    QRegion,
     QResizeEvent,
     QShowEvent,
 )
@@ -30,8 +31,9 @@ from widgets.numbers import count_text, value_text
 from widgets.theme import GRID
 
 _FRAME_TIME = 33  # milliseconds between two paintings
+_LATE = 0.01  # seconds that a painting may be made up for
 _PAINT_TIME = 0.016  # seconds that a frame may paint
-_WORDS_EVERY = 6  # frames after which the words of a cell are painted again
+_WORDS_EVERY = 10  # frames after which the words of a cell are painted again
 _LEAST_AT_ONCE = 8  # cells of a frame, however slow the machine
 _LEAST_WIDTH = 24 * GRID
 _MARGIN = GRID
@@ -74,10 +76,10 @@ class HistogramGrid(QAbstractScrollArea):
         self._pointer: QPoint | None = None
         self._at_once = 64  # cells of a frame, as far as known
         self._painted = -1  # the last of them
+        self._framed = 0.0  # when a frame was due last
         self._frame = QTimer(self)
         self._frame.setTimerType(Qt.TimerType.PreciseTimer)
         self._frame.setSingleShot(True)
-        self._frame.setInterval(_FRAME_TIME)
         self._frame.timeout.connect(self._repaint_dirty)
 
     # -- data ----------------------------------------------------------------------------------
@@ -144,7 +146,12 @@ class HistogramGrid(QAbstractScrollArea):
             return  # everything is painted when the grid is shown
         self._dirty.add(place)
         if not self._frame.isActive():
-            self._frame.start()
+            self._start_frame()
+
+    def _start_frame(self) -> None:
+        """The next one comes a frame's time after the last, however long that took."""
+        passed = 1000 * (monotonic() - self._framed)
+        self._frame.start(max(1, round(_FRAME_TIME - passed)))
 
     def _repaint_dirty(self) -> None:
         """Some of the plots that wait, going round: a frame must not take longer than it may.
@@ -152,6 +159,8 @@ class HistogramGrid(QAbstractScrollArea):
         Words take as long as plots and cannot be read thirty times a second: row by row they get
         their turn.
         """
+        # Timers come late: what this one lost is made up for by the next.
+        self._framed = max(self._framed + _FRAME_TIME / 1000, monotonic() - _LATE)
         view = self.viewport().rect()
         waiting = sorted(self._dirty.intersection(self._in_sight(view)))
         start = bisect(waiting, self._painted)
@@ -173,7 +182,7 @@ class HistogramGrid(QAbstractScrollArea):
             self.viewport().update(rect)
         self._dirty = set(later)
         if later or self._unread:
-            self._frame.start()
+            self._start_frame()
 
     def _learn(self, cells: int, seconds: float) -> None:
         """How many cells can be painted in the time that a frame has."""
@@ -235,31 +244,39 @@ class HistogramGrid(QAbstractScrollArea):
         hovered = -1 if self._pointer is None else self._at(self._pointer)
         cells: list[PlacedCell] = []
         plots: list[PlacedCell] = []  # of which nothing else is touched
-        bands: dict[int, QRect] = {}  # of their rows, across the whole width
-        for place in self._in_sight(event.rect()):
-            rect = self._rect(place)
-            if not region.intersects(rect):
-                continue
-            is_hovered = place == hovered
-            number = self._hovered_bin(place) if is_hovered else -1
-            cell = PlacedCell(self._cells[place], rect, place == current, is_hovered, number)
-            title = QRect(rect.topLeft(), QSize(rect.width(), 1))
-            axis = QRect(rect.bottomLeft(), QSize(rect.width(), 1))
-            whole = region.intersects(title) or region.intersects(axis)
-            if whole or cell.state.record is None:
-                cells.append(cell)
-            else:
-                plots.append(cell)
-                plot = self._look.plot(rect)
-                bands[plot.top()] = QRect(0, plot.top(), self.viewport().width(), plot.height())
+        bands: list[QRect] = []  # of their rows, across the whole width
+        in_sight = self._in_sight(event.rect())
+        for first in range(in_sight.start, in_sight.stop, self._columns):
+            whole, band = self._touched(first, region)
+            if not whole:
+                bands.append(band)
+            for place in range(first, min(first + self._columns, in_sight.stop)):
+                rect = self._rect(place)
+                if not region.intersects(rect):
+                    continue
+                is_hovered = place == hovered
+                number = self._hovered_bin(place) if is_hovered else -1
+                state = self._cells[place]
+                cell = PlacedCell(state, rect, place == current, is_hovered, number)
+                drawn = state.record is not None and len(state.record.counts)
+                (plots if drawn and not whole else cells).append(cell)
         ground = region
-        for band in bands.values():  # what is beside plots stays as it was painted
+        for band in bands:  # what is beside plots stays as it was painted
             ground = ground.subtracted(band)
         with CellPainter(self.viewport(), self._look, self._logarithmic) as painter:
             painter.clear(ground)
             painter.paint_plots(plots)
             painter.paint(cells)
         self._learn(len(cells) + len(plots), thread_time() - began)
+
+    def _touched(self, first: int, region: QRegion) -> tuple[bool, QRect]:
+        """Whether more than the plots of a row is to be painted, and the band that those are in."""
+        width, rect = self.viewport().width(), self._rect(first)
+        plot = self._look.plot(rect)
+        above = QRect(0, rect.top(), width, plot.top() - rect.top())
+        below = QRect(0, plot.bottom() + 1, width, rect.bottom() - plot.bottom())
+        band = QRect(0, plot.top(), width, plot.height())
+        return region.intersects(above) or region.intersects(below), band
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """More or fewer columns."""

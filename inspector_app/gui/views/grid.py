@@ -19,6 +19,8 @@ from widgets import plotting
 if TYPE_CHECKING:
     from widgets.histogram_grid import HistogramGrid
 
+_SHOWN = ("sampled", "count", "low", "exponent", "octaves", "mean", "deviation")
+_SHOWN += ("nan", "positive_infinity", "negative_infinity", "step")
 _ALL, _ACTIVATIONS, _GRADIENTS = "All", "Activations", "Gradients"
 
 
@@ -76,33 +78,37 @@ class GridView(View):
     def draw(self) -> None:
         """Put the newest record of each series, or the one at the step looked at, into its cell."""
         shown = {key for key, _ in self._titles}
+        new: dict[int, tuple[Records, list[int], list[int]]] = {}  # part, keys, places in it
         for key, (records, index) in newest_of(self.store, shown, self.step).items():
             record = self.store.generation, int(records.sequence[index])
             if self._drawn.get(key) != record:
                 self._drawn[key] = record
-                self._update(key, records, index)
+                _, keys, places = new.setdefault(id(records), (records, [], []))
+                keys.append(key)
+                places.append(index)
+        for records, keys, places in new.values():
+            self._update(records, keys, places)
 
-    def _update(self, key: int, records: Records, index: int) -> None:
-        sampled, count = int(records.sampled[index]), int(records.count[index])
-        exponent, octaves = int(records.exponent[index]), bool(records.octaves[index])
-        if octaves:
-            low, high = octave_range(exponent)
-        else:
-            low, high = linear_range(float(records.low[index]), exponent, BINS)
-        self.grid.update_record(
-            key,
-            low,
-            high,
-            records.counts[index].copy(),  # the mirror uses its memory again
-            float(records.mean[index]),
-            float(records.deviation[index]),
-            int(records.nan[index]),
-            int(records.positive_infinity[index] + records.negative_infinity[index]),
-            int(records.step[index]),
-            sampled_words(sampled, count),
-            sampled_sentence(sampled, count),
-            octaves,
-        )
+    def _update(self, records: Records, keys: list[int], places: list[int]) -> None:
+        """Put records of one part of the mirror into the cells of these keys."""
+        columns = (getattr(records, name)[places].tolist() for name in _SHOWN)
+        counts = records.counts[places]  # a copy: the mirror uses its memory again
+        for key, bins, record in zip(keys, counts, zip(*columns, strict=True), strict=True):
+            sampled, count, low, exponent, octaves, mean, deviation, nan, plus, minus, step = record
+            edges = octave_range(exponent) if octaves else linear_range(low, exponent, BINS)
+            self.grid.update_record(
+                key,
+                *edges,
+                bins,
+                mean,
+                deviation,
+                nan,
+                plus + minus,
+                step,
+                sampled_words(sampled, count),
+                sampled_sentence(sampled, count),
+                octaves,
+            )
 
     def _show_cells(self) -> None:
         chosen = self.kinds.currentText() if not self.kinds.isHidden() else _ALL

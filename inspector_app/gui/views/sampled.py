@@ -9,6 +9,7 @@ from widgets.numbers import count_text, short_count
 
 
 @lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)
 def sampled_words(sampled: int, count: int) -> tuple[str, ...]:
     """Wordings from the longest to the shortest: "2,048 of 8,192, shares ±3%" to "±3%"."""
     if sampled >= count:
@@ -22,6 +23,7 @@ def sampled_words(sampled: int, count: int) -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=1024)
 def sampled_sentence(sampled: int, count: int) -> str:
     """The same in full, for a tooltip."""
     if sampled >= count:
