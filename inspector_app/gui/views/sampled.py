@@ -9,7 +9,6 @@ from widgets.numbers import count_text, short_count
 
 
 @lru_cache(maxsize=1024)
-@lru_cache(maxsize=1024)
 def sampled_words(sampled: int, count: int) -> tuple[str, ...]:
     """Wordings from the longest to the shortest: "2,048 of 8,192, shares ±3%" to "±3%"."""
     if sampled >= count:
