@@ -4,11 +4,12 @@ Bare and watched steps alternate in one process; printed are ratios of medians, 
 against itself as the measure of noise.  One thread: on a busy machine threads wait for each other,
 which measures the neighbours.  TensorBoard and wandb are compared with where they are installed::
 
-    python tests/benchmarks/bench_probes.py [steps|tensors|peers]
+    python tests/benchmarks/bench_probes.py [steps|budget|tensors|peers]
 """
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import statistics
 import sys
@@ -19,11 +20,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+import inspector_app
 from inspector_app.backend.probing import exact
 from inspector_app.backend.probing.batch import Batch
 from inspector_app.backend.probing.probe_set import ProbeSet
 
 ROUNDS = 31
+STEPS = 200
 TOGETHER = 16  # tensors flushed together, as a step does
 
 
@@ -105,14 +108,16 @@ def leaves(model: nn.Module) -> list[nn.Module]:
     return [module for module in model.modules() if not list(module.children())]
 
 
-def training(model: nn.Module, inputs: torch.Tensor) -> Callable[[], None]:
+def training(
+    model: nn.Module, inputs: torch.Tensor, optimizer: torch.optim.Optimizer | None = None
+) -> Callable[[], None]:
     """A step of training."""
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
+    used = optimizer or torch.optim.AdamW(model.parameters(), 1e-4)
 
     def step() -> None:
-        optimizer.zero_grad()
+        used.zero_grad()
         model(inputs).square().mean().backward()
-        optimizer.step()
+        used.step()
 
     return step
 
@@ -144,6 +149,24 @@ def compare(name: str, model: nn.Module, inputs: torch.Tensor) -> None:
     )
 
 
+def compare_budget(name: str, build: Callable[[], tuple[nn.Module, torch.Tensor]]) -> None:
+    """Print what watching costs over 200 steps under the default budget, from the first one on."""
+    model, inputs = build()
+    bare = training(model, inputs)
+    watched_model = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(watched_model.parameters(), 1e-4)
+    times: list[list[float]] = [[], []]
+    bare()
+    with inspector_app.watch(watched_model, optimizer, window=False) as session:
+        step = training(watched_model, inputs, optimizer)
+        for _ in range(STEPS):
+            times[0].append(seconds(bare))
+            times[1].append(seconds(step))
+        state = session.state
+    ratio = sum(times[1]) / sum(times[0])
+    print(f"{name}: {STEPS} steps in the default budget {ratio:.3f}x. {state.thinned}")
+
+
 def compare_elements(count: int, dtype: torch.dtype) -> None:
     """Print what one tensor costs, as a multiple of the floor: one ``sum`` over it."""
     tensor = torch.randn(count).to(dtype)
@@ -153,7 +176,7 @@ def compare_elements(count: int, dtype: torch.dtype) -> None:
 
     def run(batch: Batch) -> None:
         for _ in range(together):
-            batch.take(tensor, (1, 0, 0, 0, 0))
+            batch.take(tensor.detach(), (1, 0, 0, 0, 0))  # the same one is read once
         batch.flush()
 
     def sums() -> None:
@@ -205,12 +228,15 @@ def compare_peers(name: str, model: nn.Module, inputs: torch.Tensor) -> None:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["steps", "tensors", "peers"]
+    wanted = sys.argv[1:] or ["steps", "budget", "tensors", "peers"]
     torch.set_num_threads(1)
     torch.manual_seed(0)
     if "steps" in wanted:
         compare("transformer", *transformer())
         compare("resnet", *resnet())
+    if "budget" in wanted:
+        compare_budget("transformer", transformer)
+        compare_budget("resnet", resnet)
     if "tensors" in wanted:
         exact.prepare()
         for elements in (1_000_000, 10_000_000, 100_000_000):
