@@ -68,6 +68,7 @@ class HistogramGrid(QAbstractScrollArea):
         self._place: dict[int, int] = {}  # key -> place in the list
         self._dirty: set[int] = set()  # places that wait for the next frame
         self._unread: set[int] = set()  # those whose words are behind their plots
+        self._bands: set[int] = set()  # rows of which only the band of the plots is asked for
         self._turn = 0  # rows whose words are painted in this frame
         self._logarithmic = False
         self._columns = 1
@@ -93,7 +94,7 @@ class HistogramGrid(QAbstractScrollArea):
         self._unread.clear()
         self._current = min(self._current, max(0, len(self._cells) - 1))
         self._lay_out()
-        self.viewport().update()
+        self._repaint()
 
     def update_record(
         self,
@@ -139,7 +140,7 @@ class HistogramGrid(QAbstractScrollArea):
     def set_logarithmic(self, on: bool) -> None:
         """Draw the logarithm of the counts, so that rare values are seen beside a spike."""
         self._logarithmic = on
-        self.viewport().update()
+        self._repaint()
 
     def _mark(self, place: int) -> None:
         if not self.isVisible():
@@ -177,6 +178,7 @@ class HistogramGrid(QAbstractScrollArea):
             row, rect = place // self._columns, self._rect(place)
             if row % _WORDS_EVERY != self._turn:
                 rect = self._look.plot(rect)
+                self._bands.add(row)
             areas[row] = areas[row].united(rect) if row in areas else rect
         for rect in areas.values():
             self.viewport().update(rect)
@@ -248,6 +250,7 @@ class HistogramGrid(QAbstractScrollArea):
         in_sight = self._in_sight(event.rect())
         for first in range(in_sight.start, in_sight.stop, self._columns):
             whole, band = self._touched(first, region)
+            whole |= first // self._columns not in self._bands
             if not whole:
                 bands.append(band)
             for place in range(first, min(first + self._columns, in_sight.stop)):
@@ -267,6 +270,7 @@ class HistogramGrid(QAbstractScrollArea):
             painter.clear(ground)
             painter.paint_plots(plots)
             painter.paint(cells)
+        self._bands.clear()
         self._learn(len(cells) + len(plots), thread_time() - began)
 
     def _touched(self, first: int, region: QRegion) -> tuple[bool, QRect]:
@@ -278,22 +282,31 @@ class HistogramGrid(QAbstractScrollArea):
         band = QRect(0, plot.top(), width, plot.height())
         return region.intersects(above) or region.intersects(below), band
 
+    def _repaint(self, rect: QRect | None = None) -> None:
+        """Paint all again, or a part of it, with everything in it."""
+        self._bands.clear()
+        self.viewport().update(self.viewport().rect() if rect is None else rect)
+
+    def scrollContentsBy(self, across: int, down: int) -> None:
+        """Everything has another place."""
+        self._repaint()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """More or fewer columns."""
         super().resizeEvent(event)
         self._lay_out()
-        self.viewport().update()
+        self._repaint()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Catch up with what came while the grid was hidden."""
         super().showEvent(event)
-        self.viewport().update()
+        self._repaint()
 
     def changeEvent(self, event: QEvent) -> None:
         """Take the colours of another theme."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
-            self.viewport().update()
+            self._repaint()
 
     def viewportEvent(self, event: QEvent) -> bool:
         """Tooltips, and the pointer leaving."""
@@ -314,7 +327,7 @@ class HistogramGrid(QAbstractScrollArea):
         for point in (self._pointer, pointer):
             place = -1 if point is None else self._at(point)
             if place >= 0:
-                self.viewport().update(self._rect(place))
+                self._repaint(self._rect(place))
         self._pointer = pointer
         over = pointer is not None and self._at(pointer) >= 0
         shape = Qt.CursorShape.PointingHandCursor if over else Qt.CursorShape.ArrowCursor
@@ -368,17 +381,17 @@ class HistogramGrid(QAbstractScrollArea):
         elif (below := rect.bottom() + 1 + _MARGIN - self.viewport().height()) > 0:
             bar.setValue(bar.value() + below)
         self.setAccessibleDescription(self._describe(self._cells[place]))
-        self.viewport().update()
+        self._repaint()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Show which cell is current."""
         super().focusInEvent(event)
-        self.viewport().update()
+        self._repaint()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """Hide the ring."""
         super().focusOutEvent(event)
-        self.viewport().update()
+        self._repaint()
 
     def _describe(self, cell: CellState) -> str:
         """A cell in words, for its tooltip and for screen readers."""

@@ -98,6 +98,8 @@ def why_unreadable(tensor: torch.Tensor) -> str:
     """The reason why a tensor's values cannot be measured; empty where they can."""
     if tensor.is_meta:
         return "it has no data (meta device)"
+    if type(tensor).__name__ == "FakeTensor":
+        return "it has no data (a FakeTensor)"
     if tensor.is_nested:
         return "nested tensors are not measured"
     if tensor.is_quantized:

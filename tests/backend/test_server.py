@@ -135,7 +135,11 @@ def test_another_sessions_request_is_refused(served):
         assert answer.kind == "protocol"
 
 
-@pytest.mark.parametrize("token", [b"", b"wrong", TOKEN[:-1], TOKEN + b"x"])
+@pytest.mark.parametrize(
+    "token",
+    [b"", b"wrong", TOKEN[:-1], TOKEN + b"x"],
+    ids=["empty", "wrong", "shorter", "longer"],  # the same in each process that runs tests
+)
 def test_without_the_token_nothing_is_learned(served, token):
     _, address = served
     with Peer(address, token, greet=False) as peer:

@@ -132,6 +132,17 @@ def test_what_is_beside_a_plot_stays_while_only_that_is_painted(grid, qtbot, pai
     assert alone > 3
 
 
+@pytest.mark.parametrize("height", [40, 75, 130])
+def test_a_small_grid_is_painted_in_full_wherever_it_is_scrolled(grid, qtbot, height):
+    grid.resize(660, height)
+    for key in range(12):
+        feed(grid, key)
+    for place in range(0, 260, 20):
+        grid.verticalScrollBar().setValue(place)
+        feed(grid, place % 12, Counts(range(64)), step=place)
+        qtbot.waitUntil(lambda: not timers(grid) and on_screen(grid) == image_of(grid))
+
+
 def test_a_hidden_grid_does_nothing_and_catches_up(grid, qtbot):
     grid.hide()
     counts = feed(grid, 0)

@@ -15,13 +15,13 @@ then be from the true ones is told by :func:`inspector_app.protocol.sampling.sam
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from inspector_app.backend.histograms import (
     Extremes,
@@ -44,6 +44,7 @@ _CAPACITY = 256  # tensors measured together; 2 MB of samples
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _FAST = frozenset((torch.float32, torch.bfloat16, torch.float16))
 _NAN = float("nan")
+_BROKEN = ("nan", "positive_infinity", "negative_infinity")
 
 
 @lru_cache(maxsize=512)
@@ -87,8 +88,6 @@ class Batch:
         self._told: list[tuple[Any, ...]] = []
         self._exponents: dict[int, int] = {}
         self._alone: dict[int, Floats] = {}  # samples of what float32 cannot hold
-        # Tensors that were taken, without keeping them: reference, version, index.
-        self._held: dict[int, tuple[weakref.ref[torch.Tensor], int, int]] = {}
         self._small: list[int] = []  # those whose extremes are found in the sample, which is all
         self.units = Units()
         self.limits: dict[int, tuple[float, float]] = {}  # of saturation, by key of series
@@ -105,9 +104,10 @@ class Batch:
     def set_sample(self, sample: int) -> None:
         """Look at so many elements of a tensor from now on; the batch must be empty."""
         self.sample = sample
-        samples = torch.empty(self._capacity, sample)
-        self._rows = list(samples)
-        self._samples = samples.numpy()
+        # By numpy, and for every mode: torch would take the person's default dtype and device.
+        self._samples = np.empty((self._capacity, sample), np.float32)
+        with torch.inference_mode(False):
+            self._rows = list(torch.from_numpy(self._samples))
         self._work = bins.Workspace(self._capacity, sample)
 
     @property
@@ -140,7 +140,7 @@ class Batch:
         if total is None and key not in self.exact:
             flat = _plain_memory(tensor)
         if flat is not None:
-            self._take_fast(index, tensor, flat, where)
+            self._take_fast(index, flat, where)
         elif (
             self.elsewhere is not None
             and not tensor.is_cpu
@@ -157,12 +157,12 @@ class Batch:
                 self._told[index] = (*self._told[index][:5], total, *self._told[index][6:])
         if exponent:
             self._exponents[index] = exponent
-        if key in self.units.zeros:
-            self._dead[index] = self.units.look(key, tensor, self._told[index][-2])
+        if where[2:4] in self.units.zeros:
+            told = self._told[index]
+            minimum = -math.inf if told[-3] else told[-2]  # that of the finite ones
+            self._dead[index] = self.units.look(where[2:4], tensor, minimum)
 
-    def _take_fast(
-        self, index: int, tensor: torch.Tensor, flat: torch.Tensor, where: tuple[int, ...]
-    ) -> None:
+    def _take_fast(self, index: int, flat: torch.Tensor, where: tuple[int, ...]) -> None:
         """A tensor whose values lie ``flat`` in the memory."""
         count, size = flat.numel(), self.sample
         if count <= size:
@@ -173,11 +173,6 @@ class Batch:
             self._small.append(index)
             self._told.append((*where, count, count, 0, 0, 0, -math.inf, math.inf))
             return
-        former = self._same_as(tensor, index)
-        if former >= 0:
-            self._rows[index].copy_(self._rows[former])
-            self._told.append((*where, *self._told[former][5:]))
-            return
         minimum, maximum = bounds(flat)
         nan = positive = negative = 0
         if not (math.isfinite(minimum) and math.isfinite(maximum)):
@@ -187,20 +182,6 @@ class Batch:
         else:
             self._rows[index].copy_(flat.index_select(0, sample_places(count, size)))
         self._told.append((*where, count, size, nan, positive, negative, minimum, maximum))
-
-    def _same_as(self, tensor: torch.Tensor, index: int) -> int:
-        """Where the very same values were taken before; -1 for nowhere.
-
-        An Identity puts out what it takes, and both summands of a sum get the same gradient.
-        """
-        if tensor.is_inference():  # it does not count its versions
-            return -1
-        identity, version = id(tensor), tensor._version
-        held = self._held.get(identity)
-        if held is not None and held[0]() is tensor and held[1] == version:
-            return held[2]
-        self._held[identity] = (weakref.ref(tensor), version, index)
-        return -1
 
     def _take_whole(self, index: int, tensor: torch.Tensor, where: tuple[int, ...]) -> None:
         """All elements."""
@@ -258,18 +239,17 @@ class Batch:
         alone, self._alone = self._alone, {}
         exactly, self._whole = self._whole, {}
         small, self._small = self._small, []
-        self._held.clear()
         for size, places in _by(told["sampled"], small).items():
             _bound(told, places, self._samples[places, :size])
         for index, every in exactly.items():
             self._fill(told, index, every)
-        broken = (told["nan"] + told["positive_infinity"] + told["negative_infinity"]) > 0
+        broken = sum(told[name] for name in _BROKEN) > 0
         broken[list(exactly)] = False
-        for index in np.flatnonzero(broken).tolist():
-            sample = alone.get(index)
-            if sample is None:
-                sample = self._samples[index, : told["sampled"][index]]
-            self._measure(told[index : index + 1], sample[np.isfinite(sample)][None])
+        damaged = np.flatnonzero(broken).tolist()
+        for size, places in _by(told["sampled"], [i for i in damaged if i not in alone]).items():
+            self._measure_broken(told, places, self._samples[places, :size])
+        for places in _by(told["sampled"], [i for i in damaged if i in alone]).values():
+            self._measure_broken(told, places, np.stack([alone[index] for index in places]))
         whole = ~broken
         whole[[*alone, *exactly]] = False
         for size, places in _by(told["sampled"], np.flatnonzero(whole).tolist()).items():
@@ -284,9 +264,10 @@ class Batch:
             self._measure(some, np.stack([alone[index] for index in places]))
             told[places] = some
         told["dead"] = [
-            self.units.seen(key, zeros) if count else _NAN
-            for key, zeros, count in zip(
+            self.units.seen((key, call), zeros) if count else _NAN
+            for key, call, zeros, count in zip(
                 told["key"].tolist(),
+                told["call"].tolist(),
                 (told["zeros"] > 0).tolist(),
                 told["count"].tolist(),
                 strict=True,
@@ -307,8 +288,28 @@ class Batch:
         rows["counts"][index] = whole.counts
         rows["octaves"][index] = self.octaves
 
-    def _measure(self, rows: Rows, samples: bins.Samples) -> None:
-        """Fill in what is computed from samples: (n,) records, (n, k) finite values."""
+    def _measure_broken(self, told: Rows, places: list[int], samples: bins.Samples) -> None:
+        """Fill in what is computed from the finite ones of samples (n, k)."""
+        hidden = ~np.isfinite(samples)
+        nothing = hidden.all(1)
+        for chosen in (nothing, ~nothing):
+            if chosen.any():
+                some = told[(index := np.asarray(places)[chosen])]
+                if chosen is nothing:
+                    self._measure(some, samples[chosen][:, :0])
+                else:
+                    lowest = some["minimum"][:, None].astype(samples.dtype)
+                    shown = np.where(hidden[chosen], lowest, samples[chosen])
+                    self._measure(some, shown, hidden[chosen])
+                told[index] = some
+
+    def _measure(
+        self, rows: Rows, samples: bins.Samples, hidden: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Fill in what is computed from samples: (n,) records, (n, k) finite values.
+
+        ``hidden`` values (n, k) do not count; their place is held by the minimum.
+        """
         if not samples.shape[1]:
             for name in ("mean", "deviation", "norm", "saturated"):
                 rows[name] = np.nan
@@ -320,8 +321,10 @@ class Batch:
         first, exponent = bins.linear_grid(minimum, maximum)
         # Divided by a power of two, squares neither overflow nor vanish.
         scaled = bins.divide(samples, exponent, self._work)
-        size = samples.shape[1]
-        mean = np.add.reduce(scaled, 1) / size
+        number = np.full(len(rows), samples.shape[1])
+        if hidden is not None:
+            number -= np.count_nonzero(hidden, 1)
+        mean = np.add.reduce(scaled, 1, where=True if hidden is None else ~hidden) / number
         rows["mean"] = np.clip(np.ldexp(mean, exponent, dtype=np.float64), minimum, maximum)
         rows["zeros"] = self._zeros(samples)
         if self.octaves:
@@ -332,22 +335,41 @@ class Batch:
             rows["low"], rows["exponent"] = bins.left_edges(first, exponent), exponent
             rows["counts"] = bins.linear_counts(scaled, first, self._work)
         rows["octaves"] = self.octaves
+        if hidden is not None:
+            self._take_out(rows, samples.shape[1] - number)
         scaled -= mean[:, None].astype(scaled.dtype)
-        squares = np.einsum("ij,ij->i", scaled, scaled) / size
+        if hidden is not None:
+            scaled[hidden] = 0
+        squares = np.einsum("ij,ij->i", scaled, scaled) / number
         rows["deviation"] = np.ldexp(np.sqrt(squares), exponent, dtype=np.float64)
-        together = np.sqrt((squares + np.square(mean, dtype=np.float64)) * rows["count"])
+        finite = rows["count"] - sum(rows[name] for name in _BROKEN)
+        together = np.sqrt((squares + np.square(mean, dtype=np.float64)) * finite)
         rows["norm"] = np.ldexp(together, exponent)
 
         rows["saturated"] = np.nan
         if self.limits:
-            self._saturate(rows, samples)
+            self._saturate(rows, samples, hidden)
 
-    def _saturate(self, rows: Rows, samples: bins.Samples) -> None:
+    def _take_out(self, rows: Rows, hidden: Int64) -> None:
+        """Take so many minima (n,) out of the counts: they stood for what does not count."""
+        minimum = rows["minimum"]
+        rows["zeros"] -= np.where(minimum == 0, hidden, 0)
+        if self.octaves:
+            alone = bins.octave_counts(minimum[:, None], rows["exponent"], self._work)
+        else:
+            first, exponent = bins.linear_grid(minimum, rows["maximum"])
+            place = bins.divide(minimum[:, None], exponent, self._work)
+            alone = bins.linear_counts(place, first, self._work)
+        rows["counts"] -= alone * hidden[:, None]
+
+    def _saturate(
+        self, rows: Rows, samples: bins.Samples, hidden: NDArray[np.bool_] | None
+    ) -> None:
         """Shares of values that stand at the bounds of what puts them out."""
         for index, key in enumerate(rows["key"].tolist()):
             limits = self.limits.get(key)
             if limits is not None:
-                sample = samples[index]
+                sample = samples[index] if hidden is None else samples[index][~hidden[index]]
                 outside = np.count_nonzero(sample <= limits[0]) + np.count_nonzero(
                     sample >= limits[1]
                 )

@@ -134,7 +134,7 @@ class Captures:
             if exponent:
                 # A half could not hold it: that is what the scaling is for.
                 values = values.to(torch.promote_types(values.dtype, torch.float32))
-                values = torch.ldexp(values, torch.tensor(-exponent))
+                values = torch.ldexp(values, torch.tensor(-exponent, device=values.device))
             return values.cpu()
 
     # -- afterwards ------------------------------------------------------------------------------

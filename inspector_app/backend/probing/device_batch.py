@@ -180,10 +180,11 @@ class DeviceBatch:
             return None
 
     def _enqueue(self, tensor: torch.Tensor, place: Place, room: Room, where: Where) -> _Row:
-        key, device, units = where[2], place.device, self._batch.units
+        device, units = place.device, self._batch.units
         stream = device.stream()
         room.streams[stream.stream_id] = stream
-        dead = units.look_there(key, tensor) if key in units.zeros else None
+        call = where[2:4]
+        dead = units.look_there(call, tensor) if call in units.zeros else None
         values = as_real(in_memory_order(tensor.detach()))
         count, size = values.numel(), self._batch.sample
         offset, there = room.used, room.there

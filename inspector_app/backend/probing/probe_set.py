@@ -290,7 +290,11 @@ class ProbeSet:
 
     def scalar(self, name: str, value: float | torch.Tensor) -> None:
         """Record one number of this step under a name of its own."""
-        number = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(float(value))
+        number = (
+            value.detach()
+            if isinstance(value, torch.Tensor)
+            else torch.tensor(float(value), dtype=torch.float64, device="cpu")
+        )
         key = self.series_key(-1, name, "scalar", "")
         if reason := self.take(
             (number.double() if number.is_cpu else number).reshape(1), key, 0, 0

@@ -21,12 +21,13 @@ What hooking changes, and what a probe cannot see:
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import _disable_current_modes
 
 from inspector_app.backend.probing.leaves import leaves
 from inspector_app.protocol.messages import Phase, ProbeKind
@@ -36,10 +37,22 @@ if TYPE_CHECKING:
 
 # As plain integers: those of an enum cost a microsecond an operation.
 _TRAIN, _RECOMPUTE, BACKWARD = int(Phase.TRAIN), int(Phase.RECOMPUTE), int(Phase.BACKWARD)
+_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
+_NOTHING: AbstractContextManager[None] = nullcontext()
 MAX_SERIES = 1024  # differently named tensors in all outputs of one module
 _HIDDEN = "values stand for many and cannot be read one by one"
 _in_backward: Callable[[], int] = torch._C._current_graph_task_id
 _in_functorch: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack
+
+
+def _bare() -> AbstractContextManager[Any]:
+    """Without the modes that see each operation: selective checkpointing would keep ours."""
+    return _disable_current_modes()  # type: ignore[no-any-return,no-untyped-call]
+
+
+def _is_fake(tensor: torch.Tensor) -> bool:
+    """Whether it has a shape and no values, as under FakeTensorMode."""
+    return type(tensor).__name__ == "FakeTensor"
 
 
 class ProbeHook:
@@ -83,7 +96,8 @@ class ModuleProbe(ProbeHook):
             return
         start = perf_counter()
         try:
-            self._see(module, inputs, output)
+            with _bare() if _modes() else _NOTHING:
+                self._see(module, inputs, output)
         except Exception as error:  # noqa: BLE001 - the person's forward must go on
             self.disarm(error)
         seconds = perf_counter() - start
@@ -151,6 +165,8 @@ class ModuleProbe(ProbeHook):
     ) -> None:
         key = self._key(kind, leaf, module)
         if key >= 0 and (reason := self._owner.take(tensor, key, call, phase)):
+            if _is_fake(tensor):
+                return  # a dry run: the next forward may be real
             self._keys[kind, leaf] = -1
             self._owner.failed(self.row, leaf, f"{self.path}{leaf} is left out: {reason}.")
 
@@ -176,8 +192,9 @@ class GradientHook(ProbeHook):
             return
         start = perf_counter()
         try:
-            reason = owner.take(gradient, self._key, self._call, self._phase, self._step)
-            if reason:
+            with _bare() if _modes() else _NOTHING:
+                reason = owner.take(gradient, self._key, self._call, self._phase, self._step)
+            if reason and not _is_fake(gradient):
                 path = f"{probe.path}{self._leaf}"
                 owner.failed(
                     probe.row, self._leaf, f"The gradient of {path} is left out: {reason}."

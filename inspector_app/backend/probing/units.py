@@ -3,7 +3,8 @@
 A *unit* is a channel, dimension 1, of outputs with four dimensions or more and of three-dimensional
 ones that a convolution, a pooling or a normalisation of channels puts out; of all others it is a
 place in the last dimension.  A unit is *dead* when it was zero for the whole batch in each of the
-last ``LOOKS`` batches that were looked at: the first ones, then every ``EVERY``-th firing.  Each
+last ``LOOKS`` batches that were looked at: the first ones, then every ``EVERY``-th firing, for each
+of the first ``CALLS`` calls of its module in a forward on its own.  Each
 look is exact; what is spared are looks at outputs in whose sample no zero was seen, whose share of
 dead units is told as 0.
 
@@ -24,6 +25,7 @@ from inspector_app.protocol.table import Int64
 
 LOOKS = 8
 EVERY = 4
+CALLS = 16  # calls of a module in one forward whose units are looked at
 _HEAD = 64  # values of a unit that are looked at first
 _MARGIN = 0.01
 _FLOATS = frozenset((torch.float32, torch.float64, torch.float16, torch.bfloat16))
@@ -44,6 +46,10 @@ _OF_CHANNELS = (
     nn.modules.pooling._AdaptiveAvgPoolNd,
     nn.GroupNorm,
 )
+
+
+Call = tuple[int, ...]
+"""Key of a series, and which call of its module in one forward."""
 
 
 def saturation_limits(module: nn.Module) -> tuple[float, float] | None:
@@ -95,38 +101,44 @@ class Units:
     """Shares of dead units; belongs to whoever holds the lock of the batch."""
 
     def __init__(self) -> None:
-        self._series: dict[int, _Series] = {}
-        self.zeros: set[int] = set()  # keys of series in whose last samples zeros were seen
+        self._channels: dict[int, bool] = {}  # by key of series
+        self._series: dict[Call, _Series] = {}
+        self.zeros: set[Call] = set()  # in whose last samples zeros were seen
 
     def add(self, key: int, module: nn.Module) -> None:
         """An output of ``module`` will come under this key."""
-        self._series[key] = _Series(puts_out_channels(module))
+        self._channels[key] = puts_out_channels(module)
 
-    def seen(self, key: int, zeros: bool) -> float:
+    def seen(self, call: Call, zeros: bool) -> float:
         """Learn from a sample whether a look is worth while; returns the share that this tells.
 
         NaN where looks must tell.
         """
-        series = self._series.get(key)
-        if series is None:
+        if call[0] not in self._channels or call[1] >= CALLS:
             return math.nan
         if zeros:
-            self.zeros.add(key)
+            self.zeros.add(call)
             return math.nan
-        if key in self.zeros:
-            self.zeros.discard(key)
-            self._series[key] = _Series(series.channels)
+        if call in self.zeros:
+            self.zeros.discard(call)
+            self._series.pop(call, None)
         return 0.0
 
-    def look(self, key: int, output: torch.Tensor, minimum: float) -> float:
+    def _of(self, call: Call) -> _Series:
+        series = self._series.get(call)
+        if series is None:
+            series = self._series[call] = _Series(self._channels[call[0]])
+        return series
+
+    def look(self, call: Call, output: torch.Tensor, minimum: float) -> float:
         """The share of dead units of one of ``zeros``; NaN before enough batches were looked at.
 
         ``minimum`` is that of ``output``, so that one pass is enough where nothing is negative.
         """
-        series = self._series[key]
+        series = self._of(call)
         series.fired += 1
         # Not all series in the same step.
-        if series.looks < LOOKS or (series.fired + key) % EVERY == 0:
+        if series.looks < LOOKS or (series.fired + call[0]) % EVERY == 0:
             self._count(series, output, minimum)
         return series.share
 
@@ -153,16 +165,16 @@ class Units:
         if series.looks >= LOOKS:
             series.share = float(np.mean(series.quiet >= LOOKS))
 
-    def look_there(self, key: int, output: torch.Tensor) -> tuple[torch.Tensor, int] | None:
+    def look_there(self, call: Call, output: torch.Tensor) -> tuple[torch.Tensor, int] | None:
         """As :meth:`look`, of an output on an accelerator, without bringing a value to the host.
 
         Returns the number of dead units, where it is computed, and that of all; None before enough
         batches were looked at.
         """
-        series = self._series[key]
+        series = self._of(call)
         series.fired += 1
         others = _batch_of(output, series)
-        if others and (series.looks < LOOKS or (series.fired + key) % EVERY == 0):
+        if others and (series.looks < LOOKS or (series.fired + call[0]) % EVERY == 0):
             dead = ~output.detach().ne(0).any(others)
             quiet = series.there
             if quiet is None or quiet.shape != dead.shape or quiet.device != dead.device:

@@ -53,7 +53,7 @@ class Records(Result, frozen=True, kw_only=True):
     zeros: Int64  # (n,) of the sample
     mean: Floats  # (n,) of the sample
     deviation: Floats
-    norm: Floats  # (n,) Euclidean, estimated for all elements
+    norm: Floats  # (n,) Euclidean, estimated for all finite elements
     low: Floats  # (n,) left edge of the first linear bin
     dead: Floats  # (n,) share of units that put out nothing but zeros; NaN where not known
     saturated: Floats  # (n,) share of the sample at the bounds of a bounded output; NaN elsewhere

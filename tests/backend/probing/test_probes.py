@@ -329,6 +329,80 @@ def test_leaves_without_values_are_left_out_by_name(probes):
     assert "meta" in probes.failures[1]
 
 
+def test_selective_checkpointing_keeps_nothing_of_a_probe(probes):
+    from torch.utils.checkpoint import (
+        CheckpointPolicy,
+        checkpoint,
+        create_selective_checkpoint_contexts,
+    )
+
+    layer = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
+    inputs = torch.randn(64, 64, requires_grad=True)
+
+    def contexts():
+        return create_selective_checkpoint_contexts(lambda *_, **__: CheckpointPolicy.MUST_SAVE)
+
+    def step():
+        out = checkpoint(layer, inputs, use_reentrant=False, context_fn=contexts)
+        out.sum().backward()
+        gradient, inputs.grad = inputs.grad, None
+        return gradient
+
+    bare = step()
+    for row, module in enumerate(layer):
+        probes.watch(row, module, str(row), ("output", "gradient"))
+    probes.begin_step()
+    assert torch.equal(step(), bare)
+    probes.end_step()
+    assert probes.failures == []
+    assert {series.kind for series in probes.series} == {"output", "gradient"}
+
+
+def test_a_dry_run_without_values_is_passed_over(probes):
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    layer = nn.Linear(64, 64)
+    probes.watch(1, layer, "layer")
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        layer(torch.randn(64, 64))
+    assert probes.failures == []
+    layer(torch.randn(64, 64))
+    assert len(probes.records().step) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_the_persons_default_dtype_and_device_do_not_matter(dtype):
+    before = torch.get_default_dtype()
+    inputs = torch.full((64, 64), 3.7e6)
+    small = torch.full((3,), 3.7e6)
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device("meta"), ProbeSet() as probes:
+            probes.set_sample(512)
+            for row, layer in enumerate((nn.Identity(), nn.Identity())):
+                probes.watch(row, layer, str(row))
+                layer((inputs, small)[row])
+            probes.scalar("loss", 1.0000001)
+            found = probes.records()
+    finally:
+        torch.set_default_dtype(before)
+    assert probes.failures == []
+    assert found.maximum.tolist() == [3.7e6, 3.7e6, 1.0000001]
+    assert found.mean.tolist() == pytest.approx([3.7e6, 3.7e6, 1.0000001])
+
+
+def test_a_set_made_in_inference_mode_measures_outside_of_it():
+    with torch.inference_mode(), ProbeSet() as probes:
+        probes.set_sample(512)
+        layer = nn.Identity()
+        probes.watch(1, layer, "layer")
+        with torch.inference_mode(False):
+            for values in (torch.ones(4), torch.ones(4, 4000)):
+                layer(values)
+        assert probes.records().mean.tolist() == [1.0, 1.0]
+        assert probes.failures == []
+
+
 def test_endlessly_new_leaves_disarm(probes):
     steps = iter(range(10_000))
     model = Returns(lambda x: {str(next(steps)): x for _ in range(200)})

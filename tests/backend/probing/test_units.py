@@ -88,6 +88,29 @@ def test_signed_outputs_and_nan(probes):
     assert found[-1] == pytest.approx(1 / 3)
 
 
+def test_minus_infinity_is_not_zero(probes):
+    batch = torch.tensor([[0.0, -math.inf, 1.0, 2.0], [0.0, 0.0, 1.0, 2.0]])
+    found = column(probes, nn.Identity(), [batch] * (LOOKS + 1), "dead")
+    assert found[-1] == pytest.approx(1 / 4)
+
+
+def test_units_live_and_die_in_each_call_on_their_own(probes):
+    relu = nn.ReLU()
+    probes.watch(1, relu, "relu")
+    calls = [
+        with_dead((64, 8), 1, [0, 1, 2, 3], 0),
+        with_dead((64, 16), 1, [5], 1),
+        torch.ones(64, 4),
+    ]
+    for _ in range(LOOKS + 1):
+        probes.begin_step()
+        for one in calls:
+            relu(one)
+        probes.end_step()
+    dead = probes.records().dead[-3:]
+    assert dead.tolist() == [0.5, 1 / 16, 0.0]
+
+
 @pytest.mark.parametrize("dtype", [torch.int64, torch.float8_e4m3fn, torch.complex64])
 def test_other_dtypes_are_not_looked_at(probes, dtype):
     batch = torch.zeros(3, 3).to(dtype)
