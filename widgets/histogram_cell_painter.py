@@ -132,8 +132,9 @@ class CellPainter:
 
     def clear(self, area: QRegion) -> None:
         """The ground between cells."""
-        for rect in area:
-            self._painter.fillRect(rect, self._theme.window)
+        self._painter.setClipRegion(area)
+        self._painter.fillRect(area.boundingRect(), self._theme.window)
+        self._painter.setClipping(False)
 
     def paint_plots(self, cells: list[PlacedCell]) -> None:
         """Only the plots of cells whose words are left as they are for some frames."""

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,8 +127,9 @@ def bar_pixels(
     low, top = filled.copy(), filled.copy()  # where its part of the outline begins and ends
     low[:, -1] = 0
     # Where bins are narrower than a pixel several walls share a column.
-    np.minimum.at(low, (slice(None), edges), np.minimum(around[:, :-1], around[:, 1:]))
-    np.maximum.at(top, (slice(None), edges), np.maximum(around[:, :-1], around[:, 1:]))
+    walls: Any = (slice(None), edges)
+    np.minimum.at(low, walls, np.minimum(around[:, :-1], around[:, 1:]))
+    np.maximum.at(top, walls, np.maximum(around[:, :-1], around[:, 1:]))
     up = np.arange(high - 1, -1, -1, dtype=np.uint8)[:, None]  # of each row, from the floor
     pixels = ((up > 0) & (up <= filled[:, None])).view(np.uint8)
     # One comparison for both bounds: what is below the lower one wraps around.

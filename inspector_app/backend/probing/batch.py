@@ -21,10 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from inspector_app.backend.histograms import (
-    Extremes,
     as_floats,
     as_real,
     bounds,
@@ -33,18 +31,17 @@ from inspector_app.backend.histograms import (
     why_unreadable,
 )
 from inspector_app.backend.probing import bins, exact
+from inspector_app.backend.probing.measuring import BROKEN, Measuring, bound, shift
 from inspector_app.backend.probing.records import ROW, Rows
 from inspector_app.backend.probing.units import Units
 from inspector_app.protocol.messages import Floats
 from inspector_app.protocol.sampling import SAMPLES
-from inspector_app.protocol.table import Int64
 
 SAMPLE = SAMPLES[0]
 _CAPACITY = 256  # tensors measured together; 2 MB of samples
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _FAST = frozenset((torch.float32, torch.bfloat16, torch.float16))
 _NAN = float("nan")
-_BROKEN = ("nan", "positive_infinity", "negative_infinity")
 
 
 @lru_cache(maxsize=512)
@@ -82,7 +79,6 @@ class Batch:
     """Tensors seen since the last :meth:`flush`; belongs to the thread that runs the model."""
 
     def __init__(self, sample: int = SAMPLE, capacity: int = _CAPACITY) -> None:
-        self.octaves = False  # bins of a power of two each, instead of equal ones
         self._capacity = capacity
         self._facts = np.zeros(capacity, ROW)
         self._told: list[tuple[Any, ...]] = []
@@ -90,7 +86,7 @@ class Batch:
         self._alone: dict[int, Floats] = {}  # samples of what float32 cannot hold
         self._small: list[int] = []  # those whose extremes are found in the sample, which is all
         self.units = Units()
-        self.limits: dict[int, tuple[float, float]] = {}  # of saturation, by key of series
+        self.measuring = Measuring()
         self._dead: dict[int, float] = {}  # shares of units
         self.exact: set[int] = set()  # keys of series of which all elements are counted
         self._whole: dict[int, exact.Whole] = {}
@@ -108,7 +104,7 @@ class Batch:
         self._samples = np.empty((self._capacity, sample), np.float32)
         with torch.inference_mode(False):
             self._rows = list(torch.from_numpy(self._samples))
-        self._work = bins.Workspace(self._capacity, sample)
+        self.measuring.make_room(self._capacity, sample)
 
     @property
     def nearly_full(self) -> bool:
@@ -190,8 +186,10 @@ class Batch:
             self._take_slowly(index, tensor, where)
             return
         values = as_real(in_memory_order(tensor.detach()))
-        limits = self.limits.get(where[2])
-        found, self._whole[index] = exact.measure(values, octaves=self.octaves, limits=limits)
+        limits = self.measuring.limits.get(where[2])
+        found, self._whole[index] = exact.measure(
+            values, octaves=self.measuring.octaves, limits=limits
+        )
         facts = (found.nan, found.positive_infinity, found.negative_infinity)
         self._told.append((*where, count, count, *facts, found.minimum, found.maximum))
 
@@ -239,30 +237,30 @@ class Batch:
         alone, self._alone = self._alone, {}
         exactly, self._whole = self._whole, {}
         small, self._small = self._small, []
-        for size, places in _by(told["sampled"], small).items():
-            _bound(told, places, self._samples[places, :size])
+        for size in set(told["sampled"][small].tolist()):
+            places = [index for index in small if told["sampled"][index] == size]
+            bound(told, places, self._samples[places, :size])
         for index, every in exactly.items():
             self._fill(told, index, every)
-        broken = sum(told[name] for name in _BROKEN) > 0
-        broken[list(exactly)] = False
-        damaged = np.flatnonzero(broken).tolist()
-        for size, places in _by(told["sampled"], [i for i in damaged if i not in alone]).items():
-            self._measure_broken(told, places, self._samples[places, :size])
-        for places in _by(told["sampled"], [i for i in damaged if i in alone]).values():
-            self._measure_broken(told, places, np.stack([alone[index] for index in places]))
-        whole = ~broken
-        whole[[*alone, *exactly]] = False
-        for size, places in _by(told["sampled"], np.flatnonzero(whole).tolist()).items():
-            if len(places) == number:  # nothing need be copied
-                self._measure(told, self._samples[:number, :size])
-                continue
-            some = told[places]
-            self._measure(some, self._samples[places, :size])
-            told[places] = some
-        for places in _by(told["sampled"], [i for i in alone if not broken[i]]).values():
-            some = told[places]
-            self._measure(some, np.stack([alone[index] for index in places]))
-            told[places] = some
+        broken = sum(told[name] for name in BROKEN) > 0
+        alike: dict[tuple[int, bool, bool], list[int]] = {}  # measured together
+        for index, (size, is_broken) in enumerate(
+            zip(told["sampled"].tolist(), broken.tolist(), strict=True)
+        ):
+            if index not in exactly:
+                alike.setdefault((size, index in alone, is_broken), []).append(index)
+        for (size, is_alone, is_broken), places in alike.items():
+            where = slice(number) if len(places) == number else places  # all need no copy
+            if is_alone:
+                samples = np.stack([alone[index] for index in places])
+            else:
+                samples = self._samples[where, :size]
+            some = told[where]
+            if is_broken:
+                self.measuring.measure_finite(some, samples)
+            else:
+                self.measuring.measure(some, samples)
+            told[where] = some
         told["dead"] = [
             self.units.seen((key, call), zeros) if count else _NAN
             for key, call, zeros, count in zip(
@@ -278,7 +276,7 @@ class Batch:
             told["dead"][list(dead)] = list(dead.values())
         exponents, self._exponents = self._exponents, {}
         if exponents:
-            _shift(told, list(exponents), [-exponent for exponent in exponents.values()])
+            shift(told, list(exponents), [-exponent for exponent in exponents.values()])
         return told.copy()
 
     def _fill(self, rows: Rows, index: int, whole: exact.Whole) -> None:
@@ -286,123 +284,4 @@ class Batch:
         for name in ("zeros", "mean", "deviation", "norm", "low", "exponent", "saturated"):
             rows[name][index] = getattr(whole, name)
         rows["counts"][index] = whole.counts
-        rows["octaves"][index] = self.octaves
-
-    def _measure_broken(self, told: Rows, places: list[int], samples: bins.Samples) -> None:
-        """Fill in what is computed from the finite ones of samples (n, k)."""
-        hidden = ~np.isfinite(samples)
-        nothing = hidden.all(1)
-        for chosen in (nothing, ~nothing):
-            if chosen.any():
-                some = told[(index := np.asarray(places)[chosen])]
-                if chosen is nothing:
-                    self._measure(some, samples[chosen][:, :0])
-                else:
-                    lowest = some["minimum"][:, None].astype(samples.dtype)
-                    shown = np.where(hidden[chosen], lowest, samples[chosen])
-                    self._measure(some, shown, hidden[chosen])
-                told[index] = some
-
-    def _measure(
-        self, rows: Rows, samples: bins.Samples, hidden: NDArray[np.bool_] | None = None
-    ) -> None:
-        """Fill in what is computed from samples: (n,) records, (n, k) finite values.
-
-        ``hidden`` values (n, k) do not count; their place is held by the minimum.
-        """
-        if not samples.shape[1]:
-            for name in ("mean", "deviation", "norm", "saturated"):
-                rows[name] = np.nan
-            rows["zeros"] = rows["low"] = rows["exponent"] = 0
-            rows["octaves"] = self.octaves
-            rows["counts"] = 0
-            return
-        minimum, maximum = rows["minimum"], rows["maximum"]
-        first, exponent = bins.linear_grid(minimum, maximum)
-        # Divided by a power of two, squares neither overflow nor vanish.
-        scaled = bins.divide(samples, exponent, self._work)
-        number = np.full(len(rows), samples.shape[1])
-        if hidden is not None:
-            number -= np.count_nonzero(hidden, 1)
-        mean = np.add.reduce(scaled, 1, where=True if hidden is None else ~hidden) / number
-        rows["mean"] = np.clip(np.ldexp(mean, exponent, dtype=np.float64), minimum, maximum)
-        rows["zeros"] = self._zeros(samples)
-        if self.octaves:
-            top = bins.octave_top(minimum, maximum)
-            rows["low"], rows["exponent"] = 0.0, top
-            rows["counts"] = bins.octave_counts(samples, top, self._work)
-        else:
-            rows["low"], rows["exponent"] = bins.left_edges(first, exponent), exponent
-            rows["counts"] = bins.linear_counts(scaled, first, self._work)
-        rows["octaves"] = self.octaves
-        if hidden is not None:
-            self._take_out(rows, samples.shape[1] - number)
-        scaled -= mean[:, None].astype(scaled.dtype)
-        if hidden is not None:
-            scaled[hidden] = 0
-        squares = np.einsum("ij,ij->i", scaled, scaled) / number
-        rows["deviation"] = np.ldexp(np.sqrt(squares), exponent, dtype=np.float64)
-        finite = rows["count"] - sum(rows[name] for name in _BROKEN)
-        together = np.sqrt((squares + np.square(mean, dtype=np.float64)) * finite)
-        rows["norm"] = np.ldexp(together, exponent)
-
-        rows["saturated"] = np.nan
-        if self.limits:
-            self._saturate(rows, samples, hidden)
-
-    def _take_out(self, rows: Rows, hidden: Int64) -> None:
-        """Take so many minima (n,) out of the counts: they stood for what does not count."""
-        minimum = rows["minimum"]
-        rows["zeros"] -= np.where(minimum == 0, hidden, 0)
-        if self.octaves:
-            alone = bins.octave_counts(minimum[:, None], rows["exponent"], self._work)
-        else:
-            first, exponent = bins.linear_grid(minimum, rows["maximum"])
-            place = bins.divide(minimum[:, None], exponent, self._work)
-            alone = bins.linear_counts(place, first, self._work)
-        rows["counts"] -= alone * hidden[:, None]
-
-    def _saturate(
-        self, rows: Rows, samples: bins.Samples, hidden: NDArray[np.bool_] | None
-    ) -> None:
-        """Shares of values that stand at the bounds of what puts them out."""
-        for index, key in enumerate(rows["key"].tolist()):
-            limits = self.limits.get(key)
-            if limits is not None:
-                sample = samples[index] if hidden is None else samples[index][~hidden[index]]
-                outside = np.count_nonzero(sample <= limits[0]) + np.count_nonzero(
-                    sample >= limits[1]
-                )
-                rows["saturated"][index] = outside / len(sample)
-
-    def _zeros(self, samples: bins.Samples) -> Int64:
-        """Number of zeros in each row."""
-        marks = self._work.marks[: len(samples), : samples.shape[1]]
-        np.equal(samples, 0, out=marks)
-        return np.asarray(np.add.reduce(marks, 1, dtype=np.int64))
-
-
-def _by(values: Int64, places: list[int]) -> dict[int, list[int]]:
-    """Places by the value that stands there."""
-    found: dict[int, list[int]] = {}
-    for place, value in zip(places, values[places].tolist(), strict=True):
-        found.setdefault(value, []).append(place)
-    return found
-
-
-def _bound(rows: Rows, places: list[int], samples: bins.Samples) -> None:
-    """Fill in the extremes of records whose samples, (n, k) with k > 0, are all there is."""
-    low, high = np.minimum.reduce(samples, 1), np.maximum.reduce(samples, 1)
-    rows["minimum"][places], rows["maximum"][places] = low, high
-    for index in np.flatnonzero(~(np.isfinite(low) & np.isfinite(high))).tolist():
-        found = extremes(torch.from_numpy(samples[index]))
-        for name, value in zip(Extremes._fields, found, strict=True):
-            rows[name][places[index]] = value
-
-
-def _shift(rows: Rows, places: list[int], exponents: list[int]) -> None:
-    """Multiply the values of some records by powers of two, which moves their bins as well."""
-    powers = np.asarray(exponents, np.int32)
-    for name in ("minimum", "maximum", "mean", "deviation", "norm", "low"):
-        rows[name][places] = np.ldexp(rows[name][places], powers)
-    rows["exponent"][places] += powers
+        rows["octaves"][index] = self.measuring.octaves

@@ -334,7 +334,7 @@ class ProbeSet:
         """Count into octaves from now on, or into equal bins."""
         with self._batch_lock:
             self._store()
-            self.batch.octaves = octaves
+            self.batch.measuring.octaves = octaves
 
     def set_sample(self, sample: int) -> None:
         """Look at so many elements of a tensor from now on, where not all are asked for."""
@@ -397,7 +397,7 @@ class ProbeSet:
             self.batch.units.add(key, module)
             limits = saturation_limits(module)
             if limits is not None:
-                self.batch.limits[key] = limits
+                self.batch.measuring.limits[key] = limits
 
     def failed(self, row: int, leaf: str, sentence: str) -> None:
         """Keep a sentence about what is not measured."""

@@ -19,8 +19,10 @@ from widgets import plotting
 if TYPE_CHECKING:
     from widgets.histogram_grid import HistogramGrid
 
-_SHOWN = ("sampled", "count", "low", "exponent", "octaves", "mean", "deviation")
-_SHOWN += ("nan", "positive_infinity", "negative_infinity", "step")
+_SHOWN = (
+    *("sampled", "count", "low", "exponent", "octaves", "mean", "deviation"),
+    *("nan", "positive_infinity", "negative_infinity", "step"),
+)
 _ALL, _ACTIVATIONS, _GRADIENTS = "All", "Activations", "Gradients"
 
 

@@ -232,7 +232,7 @@ def test_what_is_taken_is_a_copy(batch):
 
 def test_octaves():
     batch = Batch(sample=64)
-    batch.octaves = True
+    batch.measuring.octaves = True
     (found,) = seen(batch, torch.tensor([1e-6, -1e-3, 0.5, 0.6, 0.0]))
     assert found["octaves"]
     assert found["exponent"] == 0  # the largest lies between 1/2 and 1
