@@ -1,6 +1,6 @@
 # make run                        the program, on a sample model
 # make run ARGS=path/to/file.py   ... on a model of yours, or with any other arguments
-# make test                       all tests
+# make test                       all tests, two files at once (WORKERS=0: one after the other)
 # make check                      style, types, and the walls between the packages
 # make bench                      speed and memory, as ratios to what torch itself needs
 # make fuzz                      20,000 mutations of checkpoints, none of which may run code
@@ -13,6 +13,7 @@ SHELL := /bin/bash
 PYTHON_IN_VENV := .venv/bin/python
 ARGS ?= sample:resnet
 TESTS ?= tests
+WORKERS ?= 2
 SCREENSHOT ?= model-inspector.png
 
 .PHONY: run test check bench fuzz soak clean
@@ -33,7 +34,7 @@ endif
 
 test:
 	@.ci/setup test
-	@$(PYTHON_IN_VENV) -m pytest $(TESTS)
+	@$(PYTHON_IN_VENV) -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 check:
 	@.ci/setup test
