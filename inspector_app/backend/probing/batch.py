@@ -242,7 +242,7 @@ class Batch:
             bound(told, places, self._samples[places, :size])
         for index, every in exactly.items():
             self._fill(told, index, every)
-        broken = sum(told[name] for name in BROKEN) > 0
+        broken = np.any([told[name] for name in BROKEN], axis=0)
         alike: dict[tuple[int, bool, bool], list[int]] = {}  # measured together
         for index, (size, is_broken) in enumerate(
             zip(told["sampled"].tolist(), broken.tolist(), strict=True)
@@ -251,6 +251,7 @@ class Batch:
                 alike.setdefault((size, index in alone, is_broken), []).append(index)
         for (size, is_alone, is_broken), places in alike.items():
             where = slice(number) if len(places) == number else places  # all need no copy
+            samples: bins.Samples
             if is_alone:
                 samples = np.stack([alone[index] for index in places])
             else:

@@ -47,7 +47,7 @@ _in_functorch: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack
 
 def _bare() -> AbstractContextManager[Any]:
     """Without the modes that see each operation: selective checkpointing would keep ours."""
-    return _disable_current_modes()  # type: ignore[no-any-return,no-untyped-call]
+    return _disable_current_modes()
 
 
 def _is_fake(tensor: torch.Tensor) -> bool:
