@@ -145,10 +145,13 @@ class TestScheme:
         last = list(dialog._fields.values())[-1]
         assert last.geometry().bottom() <= dialog._arguments.height()
         label = dialog.explanation
-        room = label.fontMetrics().boundingRect(
-            label.rect(), Qt.TextFlag.TextWordWrap, label.text()
-        )
-        assert room.height() <= label.height()
+
+        def fits() -> bool:
+            rect, wrapped = label.rect(), Qt.TextFlag.TextWordWrap
+            room = label.fontMetrics().boundingRect(rect, wrapped, label.text())
+            return room.height() <= label.height()
+
+        qtbot.waitUntil(fits)
 
 
 class TestValues:

@@ -17,7 +17,7 @@ _MEMORY = 16  # steps that the averages look back
 _WARM_UP = 4  # steps before anything is judged: the first ones allocate
 _TRIED = 2  # steps that are measured before the effect of a change is judged
 _SLACK = 0.8  # thinned out less only where that would take this share of the budget
-_SPAN = 2.0  # seconds that the average of answers looks back: they come at times of their own
+_SPAN = 2.0  # seconds that the average of answers looks back at least: they come as they like
 _MOST_ANSWERS = 0.9  # share of the budget that answers can leave no room to probes by
 _DEARER = 8.0  # times the cost of a small sample that a large one is thought to have, at most
 
@@ -105,7 +105,7 @@ class Budget:
         known = self._steps - _WARM_UP
         if known > 0 and seconds > 0:
             self._bare = _moved(self._bare, max(seconds - spent, 1e-9), known)
-            kept = math.exp(-seconds / _SPAN)
+            kept = math.exp(-seconds / max(_SPAN, _MEMORY * self._bare))
             self._answers = kept * self._answers + answers
             self._passed = kept * self._passed + seconds
             if measured:
