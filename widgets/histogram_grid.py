@@ -124,6 +124,13 @@ class HistogramGrid(QAbstractScrollArea):
         )
         self._mark(place)
 
+    def take_record(self, key: int) -> None:
+        """The series has no record at the step looked at: its cell says so."""
+        place = self._place.get(key)
+        if place is not None:
+            self._cells[place].record = None
+            self.viewport().update(self._rect(place))
+
     def mark_removed(self, key: int) -> None:
         """The series gets no more records: its cell is drawn muted until the next set_series."""
         place = self._place.get(key)
@@ -385,12 +392,13 @@ class HistogramGrid(QAbstractScrollArea):
         record = cell.record
         if record is None:
             return f"{cell.title}\nno record yet"
-        lines = [
-            cell.title,
-            f"step {count_text(record.step)}",
-            f"from {value_text(record.low)} to {value_text(record.high)}",
-            f"mean {value_text(record.mean)}, standard deviation {value_text(record.deviation)}",
-        ]
+        lines = [cell.title, f"step {count_text(record.step)}"]
+        if len(record.counts):
+            mean, deviation = value_text(record.mean), value_text(record.deviation)
+            lines.append(f"from {value_text(record.low)} to {value_text(record.high)}")
+            lines.append(f"mean {mean}, standard deviation {deviation}")
+        else:
+            lines.append("no finite value")
         if record.nan or record.infinite:
             lines.append(f"{count_text(record.nan)} NaN, {count_text(record.infinite)} infinite")
         if record.detail:

@@ -169,6 +169,15 @@ def test_cells_without_finite_values_or_records_survive(grid):
     assert not image_of(grid).isNull()
 
 
+def test_a_record_can_be_taken_away(grid):
+    empty = image_of(grid)
+    feed(grid, 0)
+    assert image_of(grid) != empty
+    grid.take_record(0)
+    grid.take_record(12345)
+    assert image_of(grid) == empty
+
+
 def test_series_may_have_different_numbers_of_bins(grid):
     few, many = feed(grid, 0, Counts([1, 2])), feed(grid, 1, Counts(range(200)))
     image_of(grid)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
+from inspector_app.gui.client.records_parts import cut
 from inspector_app.gui.views.live_views import LiveViews
-from inspector_app.protocol.messages import Alarm, AlarmRules
+from inspector_app.gui.views.names import NamedSeries
+from inspector_app.protocol.messages import Alarm, AlarmRules, Phase
 from tests.gui.views.conftest import ROWS, fill
 
 
@@ -133,6 +135,86 @@ def test_held_pictures_stay_and_the_slider_goes_back(qtbot, views):
     views.hold.click()
     assert views.grid.step is None
     assert views.step_line.text() == "step 16"
+
+
+def test_a_series_without_a_record_by_the_step_looked_at_has_none(views):
+    newest = views.store.answers[-1]
+    late = NamedSeries(9, ROWS[1], 99, "output", "late")
+    views.set_series([*views.series, late])
+    one = cut(newest, slice(-1, None))
+    views.store.add(
+        msgspec.structs.replace(
+            one,
+            sequence=one.sequence + 1,
+            next=one.next + 1,
+            step=one.step + 1,
+            key=np.full_like(one.key, 9),
+        )
+    )
+    views.records_arrived()
+
+    def steps():
+        cells = views.grid.grid._cells
+        return {cell.key: cell.record and cell.record.step for cell in cells}
+
+    assert steps() == {0: 11, 1: 11, 2: 11, 3: 11, 9: 12}
+    views.hold.click()
+    views.slider.setValue(4)
+    assert steps() == {0: 4, 1: 4, 2: 4, 3: 4, 9: None}
+    views.hold.click()
+    assert steps()[9] == 12
+    views.grid.kinds.setCurrentText("Activations")
+    views.grid.kinds.activated.emit(1)
+    views.hold.click()
+    views.slider.setValue(4)
+    assert steps() == {0: 4, 2: 4, 9: None}
+    views.grid.kinds.setCurrentText("All")
+    views.grid.kinds.activated.emit(0)
+    assert steps() == {0: 4, 1: 4, 2: 4, 3: 4, 9: None}
+
+
+def test_cells_forget_another_session_but_not_what_is_no_longer_mirrored(views):
+    views.grid.draw()
+    views.store._newest.clear()
+    views.grid.draw()
+    assert all(cell.record is not None for cell in views.grid.grid._cells)
+    views.forget()
+    views.grid.draw()
+    assert all(cell.record is None for cell in views.grid.grid._cells)
+
+
+def changed_newest(views, **columns):
+    """Mirror the newest step once more with other columns."""
+    newest = cut(views.store.answers[-1], slice(-5, None))
+    views.store.add(
+        msgspec.structs.replace(
+            newest, sequence=newest.sequence + 5, next=newest.next + 5, **columns
+        )
+    )
+    views.records_arrived()
+    return {cell.key: cell for cell in views.grid.grid._cells}
+
+
+def test_a_tensor_without_a_finite_value_has_no_range(views):
+    nothing = np.array([np.nan, 1.0, 1.0, 1.0, 1.0])
+    cells = changed_newest(views, minimum=nothing, maximum=nothing, mean=nothing)
+    assert [len(cells[key].record.counts) for key in (0, 1)] == [0, 64]
+    assert "no finite value" in views.grid.grid._describe(cells[0])
+
+
+def test_what_was_not_in_training_mode_says_so(views):
+    phase = np.array([Phase.TRAIN, Phase.BACKWARD, 0, Phase.TRAIN | Phase.BACKWARD, 0], np.uint8)
+    cells = changed_newest(views, phase=phase)
+    said = {key: cell.record.notes[0].startswith("eval · ") for key, cell in cells.items()}
+    assert said == {0: False, 1: True, 2: True, 3: False}
+    assert "in evaluation mode" in cells[2].record.detail
+
+
+def test_parameters_know_no_mode(views):
+    kept = [one for one in views.series if one.key]
+    views.set_series([NamedSeries(0, ROWS[0], 0, "value", "weight"), *kept])
+    cells = changed_newest(views, phase=np.zeros(5, np.uint8))
+    assert [cells[key].record.notes[0][:4] for key in (0, 2)] == ["exac", "eval"]
 
 
 def test_the_slider_follows_the_newest_step_until_it_is_moved(views):
