@@ -89,11 +89,13 @@ def test_over_time_follows_the_selection_and_what_arrives(views):
 def test_depth_draws_the_newest_steps_of_each_layer(views):
     tab(views, "Depth")
     assert views.layers.kind == "gradient"
-    steps, mean, largest, broken = views.layers._table({1: 0, 3: 1})
-    assert steps.tolist() == list(range(12))
-    assert mean.shape == largest.shape == (12, 2)
-    assert (largest == 3.0).all()
-    assert not broken.any()
+    drawn = views.layers._plot.columns()
+    assert drawn["step"].tolist() == [step for step in range(12) for _ in range(2)]
+    assert set(drawn["largest"]) == {3.0}
+    assert not drawn["nan or infinite"].any()
+    views.hold.click()
+    views.slider.setValue(4)
+    assert views.layers._plot.columns()["step"][-1] == 4
 
 
 def test_what_the_loop_logs_is_the_first_curve(views):
