@@ -79,14 +79,28 @@ METRICS: dict[str, Column] = {
 """What a curve can show of a series, by its name in the window."""
 
 
+OF_SOME = frozenset({"Dead units, share", "Saturated, share"})
+"""Those that not every record has; NaN says no more than that."""
+
+
+def keys_with(answers: Sequence[Records], metric: str) -> set[int]:
+    """Series that have a value of a metric."""
+    read = METRICS[metric]
+    keys = [answer.key[~np.isnan(read(answer))] for answer in answers]
+    return set(np.unique(np.concatenate(keys)).tolist()) if keys else set()
+
+
 def curve_of(
     answers: Sequence[Records], key: int, metric: str
 ) -> tuple[NDArray[np.int64], Numbers]:
-    """(n,) steps and values of one metric of one series."""
+    """(n,) steps and values of one metric of one series, where it has such values."""
     read = METRICS[metric]
     steps, values = [np.empty(0, np.int64)], [np.empty(0)]
     for answer in answers:
-        rows = np.flatnonzero(answer.key == key)
+        there = answer.key == key
+        if metric in OF_SOME:
+            there &= ~np.isnan(read(answer))
+        rows = np.flatnonzero(there)
         if len(rows):
             steps.append(answer.step[rows])
             values.append(np.asarray(read(answer)[rows], np.float64))

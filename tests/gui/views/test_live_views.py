@@ -48,6 +48,18 @@ def tab(views, name: str) -> None:
     views.tabs.setCurrentIndex(next(i for i, text in enumerate(names) if text.startswith(name)))
 
 
+def changed_newest(views, **columns):
+    """Mirror the newest step once more with other columns."""
+    newest = cut(views.store.answers[-1], slice(-5, None))
+    views.store.add(
+        msgspec.structs.replace(
+            newest, sequence=newest.sequence + 5, next=newest.next + 5, **columns
+        )
+    )
+    views.records_arrived()
+    return {cell.key: cell for cell in views.grid.grid._cells}
+
+
 def test_the_grid_has_a_cell_for_each_series_but_the_loops_numbers(views):
     assert [key for key, _ in views.grid._titles] == [0, 1, 2, 3]
     views.grid.kinds.setCurrentText("Gradients")
@@ -107,6 +119,32 @@ def test_what_the_loop_logs_is_the_first_curve(views):
     assert views.curves._made_of == ("Norm", [0, 1, 2, 3])
     views.select({ROWS[1]})
     assert views.curves._made_of == ("Norm", [2, 3])
+
+
+@pytest.mark.parametrize(
+    ("metric", "column", "nothing"),
+    [
+        ("Dead units, share", "dead", "dead"),
+        ("Saturated, share", "saturated", "bounded"),
+    ],
+)
+def test_curves_of_what_not_every_series_has(views, metric, column, nothing):
+    tab(views, "Curves")
+    curves = views.curves
+    curves.metrics.setCurrentText(metric)
+    curves.draw()
+    assert curves.empty.isVisible()
+    assert nothing in curves.empty.sentence
+    shares = np.array([np.nan, np.nan, 0.25, np.nan, np.nan])
+    changed_newest(views, **{column: shares})
+    assert curves.empty.isHidden()
+    assert curves._made_of == (metric, [2])
+    assert curves._plot.columns()["value"].tolist() == [0.25]
+    changed_newest(views, **{column: np.full(5, np.nan)})
+    assert np.isfinite(curves._plot.columns()["value"]).all()
+    views.select({ROWS[0]})
+    assert nothing in curves.empty.sentence
+    assert curves.empty.isVisible()
 
 
 def test_only_new_records_are_put_into_cells(views, monkeypatch):
@@ -183,18 +221,6 @@ def test_cells_forget_another_session_but_not_what_is_no_longer_mirrored(views):
     views.forget()
     views.grid.draw()
     assert all(cell.record is None for cell in views.grid.grid._cells)
-
-
-def changed_newest(views, **columns):
-    """Mirror the newest step once more with other columns."""
-    newest = cut(views.store.answers[-1], slice(-5, None))
-    views.store.add(
-        msgspec.structs.replace(
-            newest, sequence=newest.sequence + 5, next=newest.next + 5, **columns
-        )
-    )
-    views.records_arrived()
-    return {cell.key: cell for cell in views.grid.grid._cells}
 
 
 def test_a_tensor_without_a_finite_value_has_no_range(views):
