@@ -98,6 +98,37 @@ def test_over_time_follows_the_selection_and_what_arrives(views):
     assert not views.grab().isNull()
 
 
+def test_over_time_shows_what_there_is_room_for_and_says_what_is_left_out(views):
+    leaves = [NamedSeries(key, ROWS[0], 0, "output", f"stem[{key}]") for key in range(7)]
+    views.set_series(leaves)
+    tab(views, "Over time")
+    over_time = views.over_time
+
+    def shown():
+        assert len(over_time._plots) == over_time.splitter.count()
+        return over_time._made_of[1]
+
+    assert shown() == [0, 1, 2, 3, 4]
+    assert over_time.which.text() == "5 of 7 shown"
+    assert over_time.which.toolTip() == "Not shown: stem[5], stem[6]"
+    actions = over_time.which.menu().actions
+    actions()[6].trigger()
+    assert shown() == [0, 1, 2, 3, 6]
+    actions()[0].trigger()
+    assert shown() == [1, 2, 3, 4, 6]
+    assert [action.isChecked() for action in actions()] == [False, *[True] * 4, False, True]
+    views.resize(0, 320)
+    assert shown() == [1, 2, 6]
+    for place in range(1, 6):
+        actions()[place].setChecked(True)
+        actions()[place].setChecked(False)
+    assert shown() == [6]
+    assert [action.isEnabled() for action in actions()] == [*[True] * 6, False]
+    views.set_series(leaves[:1])
+    assert shown() == [0]
+    assert not over_time.which.isVisibleTo(over_time.options)
+
+
 def test_depth_draws_the_newest_steps_of_each_layer(views):
     tab(views, "Depth")
     assert views.layers.kind == "gradient"
