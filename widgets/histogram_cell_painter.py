@@ -157,8 +157,7 @@ class CellPainter:
 
     def _paint_grounds(self, cells: list[PlacedCell]) -> None:
         """Ground and frame; the frame tells current, under the pointer and troubled."""
-        painter, theme = self._painter, self._theme
-        painter.setBrush(theme.base)
+        theme = self._theme
         for cell in cells:
             record = cell.state.record
             colour = theme.border
@@ -168,10 +167,10 @@ class CellPainter:
                 colour = theme.danger
             elif cell.hovered:
                 colour = theme.muted
-            painter.setPen(colour)
-            painter.drawRect(cell.rect.adjusted(0, 0, -1, -1))
-            if cell.current:
-                painter.drawRect(cell.rect.adjusted(1, 1, -2, -2))
+            # Filled: a line is drawn across the bounds of the cell where a pixel is no whole one.
+            self._painter.fillRect(cell.rect, colour)
+            wide = 2 if cell.current else 1
+            self._painter.fillRect(cell.rect.adjusted(wide, wide, -wide, -wide), theme.base)
 
     def _paint_plots(self, cells: list[PlacedCell]) -> None:
         """Filled outlines without antialiasing, then the means, each in one go for all cells."""
