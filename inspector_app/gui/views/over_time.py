@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from widgets.step_history import StepHistory
 
 _LEAST_WIDTH = 26 * GRID  # of a plot beside others
-_WIDEST = "8 of 88 shown"
+_WIDEST = "88 of 88"
 _NAMED = 12  # of those that are left out
 _NOTHING = "Select a watched row in the tree to see how its values move from step to step."
 
@@ -38,7 +38,7 @@ class OverTimeView(View):
     def __init__(self, store: RecordsStore, parent: QWidget | None = None) -> None:
         super().__init__(store, parent)
         self.rows = self.add_choice("overTimeRow", "Row that is drawn", self._row_chosen)
-        self.rows.setMinimumContentsLength(12)
+        self.rows.setMinimumContentsLength(10)
         self.ridges = self.add_toggle(
             "overTimeRidges", "ridges", "Ridges, not a heat map", self._changed
         )
@@ -143,9 +143,11 @@ class OverTimeView(View):
         self._offered = of_row, shown
         left_out = [one.title for one in of_row if one not in shown]
         self.which.setVisible(len(of_row) > 1)
-        self.which.setText(f"{len(shown)} of {len(of_row)} shown")
+        self.which.setText(f"{len(shown)} of {len(of_row)}")
         names = ", ".join(left_out[:_NAMED]) + (", …" if len(left_out) > _NAMED else "")
-        self.which.setToolTip(f"Not shown: {names}" if names else "Which of them are shown")
+        told = f"{self.which.text()} shown" + (f"; not shown: {names}" if names else "")
+        self.which.setToolTip(told)
+        self.which.setAccessibleName(told)
         menu = self.which.menu()
         menu.clear()
         for one in of_row:

@@ -109,15 +109,15 @@ def test_over_time_shows_what_there_is_room_for_and_says_what_is_left_out(views)
         return over_time._made_of[1]
 
     assert shown() == [0, 1, 2, 3, 4]
-    assert over_time.which.text() == "5 of 7 shown"
-    assert over_time.which.toolTip() == "Not shown: stem[5], stem[6]"
+    assert over_time.which.text() == "5 of 7"
+    assert over_time.which.toolTip() == "5 of 7 shown; not shown: stem[5], stem[6]"
     actions = over_time.which.menu().actions
     actions()[6].trigger()
     assert shown() == [0, 1, 2, 3, 6]
     actions()[0].trigger()
     assert shown() == [1, 2, 3, 4, 6]
     assert [action.isChecked() for action in actions()] == [False, *[True] * 4, False, True]
-    views.resize(0, 320)
+    over_time.resize(640, 320)
     assert shown() == [1, 2, 6]
     for place in range(1, 6):
         actions()[place].setChecked(True)
@@ -296,6 +296,15 @@ def test_options_stand_below_the_tabs_where_there_is_no_room_beside_them(qtbot, 
         views.tabs.setCurrentIndex(number)
         places.add((views._controls.geometry().getRect(), views.hold.geometry().getRect()))
     assert len(places) == 1  # nothing moves when another tab is chosen
+
+
+def test_options_go_below_the_tabs_as_those_need_more_room(qtbot, views):
+    views.resize(1500, 320)
+    width = views.tabs.sizeHint().width() + views._controls.sizeHint().width() + 32
+    views.resize(width, 320)
+    qtbot.waitUntil(lambda: views._controls.x() > views.tabs.geometry().right())
+    views.alarms_told([alarm(1), alarm(2)], AlarmRules())
+    qtbot.waitUntil(lambda: views._controls.y() > views.tabs.geometry().bottom())
 
 
 def test_a_step_that_is_clicked_is_held(views):
