@@ -41,6 +41,24 @@ class CellState:
     record: Record | None = None
     removed: bool = False
 
+    def words(self) -> str:
+        """All of it, for a tooltip and for screen readers."""
+        record = self.record
+        if record is None:
+            return f"{self.title}\nno record yet"
+        lines = [self.title, f"step {count_text(record.step)}"]
+        if len(record.counts):
+            mean, deviation = value_text(record.mean), value_text(record.deviation)
+            lines.append(f"from {value_text(record.low)} to {value_text(record.high)}")
+            lines.append(f"mean {mean}, standard deviation {deviation}")
+        else:
+            lines.append("no finite value")
+        if record.nan or record.infinite:
+            lines.append(f"{count_text(record.nan)} NaN, {count_text(record.infinite)} infinite")
+        if record.detail:
+            lines.append(record.detail)
+        return "\n".join(lines)
+
 
 class PlacedCell(NamedTuple):
     """A cell, where it is painted, and what the pointer and the keys do to it."""

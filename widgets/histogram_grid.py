@@ -27,7 +27,6 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
 from widgets.histogram_cell_painter import CellLook, CellPainter, CellState, PlacedCell, cell_look
 from widgets.histogram_cells import Record
-from widgets.numbers import count_text, value_text
 from widgets.theme import GRID
 
 _FRAME_TIME = 33  # milliseconds between two paintings
@@ -306,7 +305,7 @@ class HistogramGrid(QAbstractScrollArea):
         """Tooltips, and the pointer leaving."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             place = self._at(event.pos())
-            text = "" if place < 0 else self._describe(self._cells[place])
+            text = "" if place < 0 else self._cells[place].words()
             QToolTip.showText(event.globalPos(), text, self.viewport())
             return True
         if event.type() == QEvent.Type.Leave:
@@ -374,7 +373,7 @@ class HistogramGrid(QAbstractScrollArea):
             bar.setValue(bar.value() + rect.top() - _MARGIN)
         elif (below := rect.bottom() + 1 + _MARGIN - self.viewport().height()) > 0:
             bar.setValue(bar.value() + below)
-        self.setAccessibleDescription(self._describe(self._cells[place]))
+        self.setAccessibleDescription(self._cells[place].words())
         self.viewport().update()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
@@ -386,21 +385,3 @@ class HistogramGrid(QAbstractScrollArea):
         """Hide the ring."""
         super().focusOutEvent(event)
         self.viewport().update()
-
-    def _describe(self, cell: CellState) -> str:
-        """A cell in words, for its tooltip and for screen readers."""
-        record = cell.record
-        if record is None:
-            return f"{cell.title}\nno record yet"
-        lines = [cell.title, f"step {count_text(record.step)}"]
-        if len(record.counts):
-            mean, deviation = value_text(record.mean), value_text(record.deviation)
-            lines.append(f"from {value_text(record.low)} to {value_text(record.high)}")
-            lines.append(f"mean {mean}, standard deviation {deviation}")
-        else:
-            lines.append("no finite value")
-        if record.nan or record.infinite:
-            lines.append(f"{count_text(record.nan)} NaN, {count_text(record.infinite)} infinite")
-        if record.detail:
-            lines.append(record.detail)
-        return "\n".join(lines)

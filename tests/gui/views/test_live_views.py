@@ -258,7 +258,7 @@ def test_a_tensor_without_a_finite_value_has_no_range(views):
     nothing = np.array([np.nan, 1.0, 1.0, 1.0, 1.0])
     cells = changed_newest(views, minimum=nothing, maximum=nothing, mean=nothing)
     assert [len(cells[key].record.counts) for key in (0, 1)] == [0, 64]
-    assert "no finite value" in views.grid.grid._describe(cells[0])
+    assert "no finite value" in cells[0].words()
 
 
 def test_what_was_not_in_training_mode_says_so(views):
