@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SHOWN: tuple[str, ...] = ("sampled", "count", "low", "exponent", "octaves", "mean", "deviation")
 _SHOWN += ("nan", "positive_infinity", "negative_infinity", "step", "minimum", "phase")
 _PHASED = ("output", "input", "gradient")  # kinds of which it is known whether it was in training
+_TRAIN = int(Phase.TRAIN)  # operators of enumerations are slow
 _NO_BINS = np.empty(0, np.int64)  # of a tensor without a finite value
 _ALL, _ACTIVATIONS, _GRADIENTS = "All", "Activations", "Gradients"
 
@@ -108,7 +109,7 @@ class GridView(View):
         for key, bins, record in zip(keys, counts, zip(*columns, strict=True), strict=True):
             sampled, count, low, exponent, octaves, mean, deviation, *rest = record
             nan, plus, minus, step, minimum, phase = rest
-            evaluation = key in self._phased and not phase & Phase.TRAIN
+            evaluation = key in self._phased and not phase & _TRAIN
             edges = octave_range(exponent) if octaves else linear_range(low, exponent, BINS)
             self.grid.update_record(
                 key,
