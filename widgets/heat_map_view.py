@@ -203,11 +203,11 @@ class HeatMapView(HistoryCanvas):
         self.paint_bottom_axis(painter, plot, ticks, "step")
 
     def _paint_key(self, painter: QPainter, plot: QRect) -> None:
-        """Few and many, below the plot at the right."""
+        """Few and many, in the line of the axis' label at the right."""
         theme, face = current_theme(), faces()
-        if plot.width() < 5 * _KEY:
+        if self.low or plot.width() < 5 * _KEY:
             return
-        box = QRect(0, self.height() - 2 * GRID, _KEY, GRID)
+        box = QRect(0, self.height() - GRID - GRID // 2, _KEY, GRID)
         many = "many"
         box.moveRight(plot.right() - face.words_metrics.horizontalAdvance(many) - GRID // 2)
         table = ramp(theme)
@@ -218,8 +218,8 @@ class HeatMapView(HistoryCanvas):
         painter.setPen(theme.muted)
         few = "few"
         left = box.left() - face.words_metrics.horizontalAdvance(few) - GRID // 2
-        painter.drawText(left, box.bottom() + 1, few)
-        painter.drawText(box.right() + 1 + GRID // 2, box.bottom() + 1, many)
+        painter.drawText(left, box.bottom(), few)
+        painter.drawText(box.right() + 1 + GRID // 2, box.bottom(), many)
 
     def _paint_cursor(
         self, painter: QPainter, plot: QRect, bands: list[Band], inner: QRect

@@ -41,6 +41,24 @@ class CellState:
     record: Record | None = None
     removed: bool = False
 
+    def words(self) -> str:
+        """All of it, for a tooltip and for screen readers."""
+        record = self.record
+        if record is None:
+            return f"{self.title}\nno record yet"
+        lines = [self.title, f"step {count_text(record.step)}"]
+        if len(record.counts):
+            mean, deviation = value_text(record.mean), value_text(record.deviation)
+            lines.append(f"from {value_text(record.low)} to {value_text(record.high)}")
+            lines.append(f"mean {mean}, standard deviation {deviation}")
+        else:
+            lines.append("no finite value")
+        if record.nan or record.infinite:
+            lines.append(f"{count_text(record.nan)} NaN, {count_text(record.infinite)} infinite")
+        if record.detail:
+            lines.append(record.detail)
+        return "\n".join(lines)
+
 
 class PlacedCell(NamedTuple):
     """A cell, where it is painted, and what the pointer and the keys do to it."""
@@ -158,8 +176,7 @@ class CellPainter:
 
     def _paint_grounds(self, cells: list[PlacedCell]) -> None:
         """Ground and frame; the frame tells current, under the pointer and troubled."""
-        painter, theme = self._painter, self._theme
-        painter.setBrush(theme.base)
+        theme = self._theme
         for cell in cells:
             record = cell.state.record
             colour = theme.border
@@ -169,10 +186,10 @@ class CellPainter:
                 colour = theme.danger
             elif cell.hovered:
                 colour = theme.muted
-            painter.setPen(colour)
-            painter.drawRect(cell.rect.adjusted(0, 0, -1, -1))
-            if cell.current:
-                painter.drawRect(cell.rect.adjusted(1, 1, -2, -2))
+            # Filled: a line is drawn across the bounds of the cell where a pixel is no whole one.
+            self._painter.fillRect(cell.rect, colour)
+            wide = 2 if cell.current else 1
+            self._painter.fillRect(cell.rect.adjusted(wide, wide, -wide, -wide), theme.base)
 
     def _paint_plots(self, cells: list[PlacedCell]) -> None:
         """Filled outlines without antialiasing, then the means, each in one go for all cells."""

@@ -27,7 +27,6 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
 from widgets.histogram_cell_painter import CellLook, CellPainter, CellState, PlacedCell, cell_look
 from widgets.histogram_cells import Record
-from widgets.numbers import count_text, value_text
 from widgets.theme import GRID
 
 _FRAME_TIME = 33  # milliseconds between two paintings
@@ -124,6 +123,13 @@ class HistogramGrid(QAbstractScrollArea):
             low, high, counts, mean, deviation, nan, infinite, step, notes, detail, octaves
         )
         self._mark(place)
+
+    def take_record(self, key: int) -> None:
+        """The series has no record at the step looked at: its cell says so."""
+        place = self._place.get(key)
+        if place is not None:
+            self._cells[place].record = None
+            self.viewport().update(self._rect(place))
 
     def mark_removed(self, key: int) -> None:
         """The series gets no more records: its cell is drawn muted until the next set_series."""
@@ -312,7 +318,7 @@ class HistogramGrid(QAbstractScrollArea):
         """Tooltips, and the pointer leaving."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             place = self._at(event.pos())
-            text = "" if place < 0 else self._describe(self._cells[place])
+            text = "" if place < 0 else self._cells[place].words()
             QToolTip.showText(event.globalPos(), text, self.viewport())
             return True
         if event.type() == QEvent.Type.Leave:
@@ -380,7 +386,7 @@ class HistogramGrid(QAbstractScrollArea):
             bar.setValue(bar.value() + rect.top() - _MARGIN)
         elif (below := rect.bottom() + 1 + _MARGIN - self.viewport().height()) > 0:
             bar.setValue(bar.value() + below)
-        self.setAccessibleDescription(self._describe(self._cells[place]))
+        self.setAccessibleDescription(self._cells[place].words())
         self._repaint()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
@@ -392,20 +398,3 @@ class HistogramGrid(QAbstractScrollArea):
         """Hide the ring."""
         super().focusOutEvent(event)
         self._repaint()
-
-    def _describe(self, cell: CellState) -> str:
-        """A cell in words, for its tooltip and for screen readers."""
-        record = cell.record
-        if record is None:
-            return f"{cell.title}\nno record yet"
-        lines = [
-            cell.title,
-            f"step {count_text(record.step)}",
-            f"from {value_text(record.low)} to {value_text(record.high)}",
-            f"mean {value_text(record.mean)}, standard deviation {value_text(record.deviation)}",
-        ]
-        if record.nan or record.infinite:
-            lines.append(f"{count_text(record.nan)} NaN, {count_text(record.infinite)} infinite")
-        if record.detail:
-            lines.append(record.detail)
-        return "\n".join(lines)

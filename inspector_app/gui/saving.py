@@ -58,18 +58,17 @@ class Saving(QObject):
 
     def write(self, kind: SaveKind, path: Path) -> None:
         """Write to ``path``: a folder for "events", else a file."""
-        answers = list(self._views.store.answers)
-        titles = {one.key: one.title for one in self._views.series if one.measured}
         if kind == "png":
             self._attempt(path, lambda: save_png(self._views.view, path))
         elif kind == "svg":
             self._attempt(path, lambda: save_svg(self._views.view, path))
-        elif not any(len(answer.key) for answer in answers):
+        elif not self._views.store.size:
             self.told.emit("Nothing has been recorded yet.", "info", "")
-        elif kind == "csv":
-            self._beside(path, lambda: write_table(path, answers, titles))
         else:
-            self._beside(path, lambda: write_events(path, answers, titles))
+            write = write_table if kind == "csv" else write_events
+            answers = self._views.store.lend()
+            titles = {one.key: one.title for one in self._views.series if one.measured}
+            self._beside(path, lambda: write(path, answers, titles))
 
     def _beside(self, path: Path, write: Callable[[], object]) -> None:
         self.told.emit(f"Writing {path}…", "info", "")

@@ -76,3 +76,15 @@ def test_memory_is_taken_once():
     assert len(seen) <= 9
     values = store.answers[0]
     assert values.norm.tolist() == [12.0] * len(values.norm)
+
+
+def test_what_is_lent_stays_as_it_was():
+    store = RecordsStore(kept=4096)
+    store.add(records(0, 3000))
+    lent = store.lend()
+    for start in range(3000, 20_000, 500):
+        store.add(records(start, start + 500))
+    store.clear()
+    for start in range(0, 20_000, 500):
+        store.add(records(start + 100_000, start + 100_500))
+    assert [number for part in lent for number in part.sequence.tolist()] == list(range(3000))

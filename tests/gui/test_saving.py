@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+from threading import Event
 
+import numpy as np
 import pytest
 
+from inspector_app.gui.client.records_store import KEPT
 from inspector_app.gui.saving import Saving
 from inspector_app.gui.settings import Settings
 from inspector_app.gui.views.live_views import LiveViews
 from inspector_app.gui.views.names import named_series
+from tests.gui.fake_backend import make_records
 from tests.gui.views.conftest import ROWS, SERIES, fill
 
 
@@ -38,6 +42,30 @@ def test_files_of_each_kind(qtbot, saving, tmp_path, kind, begins):
         rows = list(csv.DictReader(path.read_text().splitlines()))
         assert len(rows) == 15
         assert {row["series"] for row in rows} >= {"loss"}
+
+
+@pytest.mark.parametrize("kind", ["csv", "events"])
+def test_what_is_saved_is_what_was_there_when_it_was_asked_for(
+    qtbot, saving, tmp_path, monkeypatch, kind
+):
+    writing, came = Event(), Event()
+    wrote: list[int] = []
+
+    def write(path, answers, titles):
+        writing.set()
+        assert came.wait(10)
+        wrote.extend(number for answer in answers for number in answer.sequence.tolist())
+
+    for name in ("write_table", "write_events"):
+        monkeypatch.setattr(f"inspector_app.gui.saving.{name}", write)
+    store = saving._views.store
+    with qtbot.waitSignal(saving.told, check_params_cb=lambda text, tone, _: tone == "good"):
+        saving.write(kind, tmp_path / "records")
+        assert writing.wait(10)
+        for first in range(store.next, 2 * KEPT, 4096):
+            store.add(make_records(SERIES, np.arange(first, first + 4096, dtype=np.int64)))
+        came.set()
+    assert wrote == list(range(15))
 
 
 def test_a_recording_for_tensorboard(qtbot, saving, tmp_path):

@@ -306,3 +306,15 @@ def test_the_table_holds_what_was_recorded(view):
     np.testing.assert_array_equal(table["high"], [1, 4, np.nan, 4, np.inf])
     view.clear("Nothing.")
     assert len(view.columns()["step"]) == 0
+
+
+@pytest.mark.parametrize("height", [120, 159, 160, 300])
+def test_the_key_of_the_colours_leaves_the_numbers_of_the_axis_free(view, monkeypatch, height):
+    view.set_history("encoder.0", four_steps())
+    view.resize(700, height)
+    with_key = image_of(view)
+    monkeypatch.setattr(HeatMapView, "_paint_key", lambda self, painter, plot: None)
+    without = image_of(view)
+    other = [y for y in range(height) if with_key.copy(0, y, 700, 1) != without.copy(0, y, 700, 1)]
+    assert all(y >= height - 16 for y in other)
+    assert bool(other) == (not view.low)

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt, QTimer
-from PySide6.QtGui import QHelpEvent, QImage
+from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QHelpEvent, QImage
 from PySide6.QtWidgets import QApplication, QToolTip
 
 from tests.widgets.conftest import count_colour, image_of
-from widgets.histogram_cell_painter import CellPainter
+from widgets.histogram_cell_painter import CellPainter, CellState, PlacedCell, cell_look
+from widgets.histogram_cells import Record
 from widgets.histogram_grid import GridSeries, HistogramGrid
 from widgets.theme import LIGHT
 
@@ -178,6 +179,39 @@ def test_cells_without_finite_values_or_records_survive(grid):
     feed(grid, 0, Counts([]), nan=10, low=float("nan"), high=float("nan"))
     feed(grid, 1, Counts([5]), low=2.0, high=2.0)
     assert not image_of(grid).isNull()
+
+
+def test_a_record_can_be_taken_away(grid):
+    empty = image_of(grid)
+    feed(grid, 0)
+    assert image_of(grid) != empty
+    grid.take_record(0)
+    grid.take_record(12345)
+    assert image_of(grid) == empty
+
+
+@pytest.mark.parametrize("ratio", [1, 1.5, 2])
+@pytest.mark.parametrize("current", [False, True])
+def test_the_frame_of_a_cell_lies_within_it_where_pixels_are_no_whole_ones(ratio, current):
+    look = cell_look(200)
+    picture = QImage(QSize(240, 160) * ratio, QImage.Format.Format_RGB32)
+    picture.setDevicePixelRatio(ratio)
+    picture.fill(QColor("#ff00ff"))
+    record = Record(-1.0, 1.0, np.arange(64), 0.0, 1.0, 1, 0, 1)
+    rect = QRect(20, 20, look.width, look.height)
+    with CellPainter(picture, look, False) as painter:
+        painter.paint([PlacedCell(CellState(0, "a", record), rect, current, False, -1)])
+    left, top, width, height = (round(ratio * number) for number in rect.getRect())
+    tone = LIGHT.accent if current else LIGHT.danger
+    for across in range(left - 3, left + width + 3):
+        inside = left <= across < left + width
+        for down in (top - 1, top, top + height - 1, top + height):
+            framed = inside and top <= down < top + height
+            expected = tone if framed else QColor("#ff00ff")
+            assert picture.pixelColor(across, down) == expected
+    for down in range(top, top + height):
+        colours = [picture.pixelColor(left + offset, down).name() for offset in (-1, 0)]
+        assert colours == ["#ff00ff", tone.name()]
 
 
 def test_series_may_have_different_numbers_of_bins(grid):

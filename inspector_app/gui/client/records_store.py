@@ -38,6 +38,7 @@ class _Block:
         for name, value in columns_of(like).items():
             self._columns[name] = np.empty((size, *value.shape[1:]), value.dtype)
         self.size = size
+        self.lent = False  # its memory is read elsewhere, and is not used again
         self.used = 0
         self.part = like
 
@@ -58,7 +59,8 @@ class _Block:
 class RecordsStore:
     """The newest records, at most ``kept`` and at least three quarters of them, and their gaps.
 
-    What it gives out are views of its memory, which is used again: copy what is to last.
+    What it gives out are views of its memory, which is used again: copy what is to last, or let
+    it be lent.
     """
 
     def __init__(self, kept: int = KEPT) -> None:
@@ -73,7 +75,7 @@ class RecordsStore:
     def clear(self) -> None:
         """Forget everything: a new session counts from 0."""
         self.generation += 1
-        self._free += self._blocks
+        self._free += [block for block in self._blocks if not block.lent]
         self._blocks.clear()
         self._parts.clear()
         self.series: dict[int, Series] = {}
@@ -86,6 +88,12 @@ class RecordsStore:
     def answers(self) -> deque[Records]:
         """All records, in the order they came, in parts of some."""
         return self._parts
+
+    def lend(self) -> list[Records]:
+        """All records as they are now, for as long as somebody holds them, without a copy."""
+        for block in self._blocks:
+            block.lent = True
+        return list(self._parts)
 
     def add(self, records: Records) -> None:
         """Mirror one answer."""
@@ -143,7 +151,8 @@ class RecordsStore:
         block = self._blocks.popleft()
         self._parts.popleft()
         self.size -= block.used
-        self._free.append(block)
+        if not block.lent:
+            self._free.append(block)
         self._newest = {
             key: (held, place) for key, (held, place) in self._newest.items() if held is not block
         }

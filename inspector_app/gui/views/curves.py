@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.gui.client.records_store import RecordsStore
-from inspector_app.gui.views.history import METRICS, curve_of
+from inspector_app.gui.views.history import METRICS, OF_SOME, curve_of, keys_with
 from inspector_app.gui.views.names import NamedSeries
 from inspector_app.gui.views.view import View
 from widgets import plotting
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 _LOGGED = "Logged by the loop"
 _MOST = 8  # curves of one plot, of series that nobody selected
+_NONE_HAS: dict[str, str] = {
+    "Dead units, share": "No share of dead units is known here: it is told of outputs, once some "
+    "batches were looked at.",
+    "Saturated, share": "Nothing here can be saturated: that is told of bounded outputs, as those "
+    "of a sigmoid or tanh are.",
+}
 _NOTHING = "Watch modules, or log numbers with session.log(loss=loss), to see them as curves."
 
 
@@ -66,6 +72,8 @@ class CurvesView(View):
         """Append what was mirrored since to each curve."""
         metric = self.metrics.currentText()
         shown = self._chosen_series(metric)
+        if not shown:
+            self.empty.set_sentence(_NONE_HAS.get(metric, _NOTHING) if self.series else _NOTHING)
         self.empty.setVisible(not shown)
         if self._plot is not None:
             self._plot.setVisible(bool(shown))
@@ -94,7 +102,11 @@ class CurvesView(View):
         if metric == _LOGGED:
             return [one for one in self.series if one.kind == "scalar"]
         measured = [one for one in self.series if one.kind != "scalar"]
-        return [one for one in measured if one.row in self.selected] or measured[:_MOST]
+        selected = [one for one in measured if one.row in self.selected]
+        if metric in OF_SOME:
+            known = keys_with(self.store.answers, metric)
+            return [one for one in selected or measured if one.key in known][:_MOST]
+        return selected or measured[:_MOST]
 
     def _chosen(self) -> None:
         self.draw()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.gui.client.records_store import RecordsStore
-from inspector_app.gui.views.history import infinite_of, largest_of, root_mean_square_of
+from inspector_app.gui.views.history import newest_steps
 from inspector_app.gui.views.names import NamedSeries
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import AlarmRules, ProbeKind
@@ -84,45 +83,8 @@ class DepthView(View):
             return
         plot = self._plot or self._make()
         plot.show()
-        places = {one.key: place for place, one in enumerate(self._shown)}
-        steps, mean, largest, broken = self._table(places)
-        plot.set_values(steps, mean, largest, broken)
-
-    def _table(
-        self, places: dict[int, int]
-    ) -> tuple[
-        np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-        np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-        np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-        np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    ]:
-        """(steps,) and (steps, layers): what to draw of the newest steps, gathered from behind."""
-        rows: dict[int, int] = {}
-        mean = np.full((_STEPS, len(places)), np.nan)
-        largest = np.full((_STEPS, len(places)), np.nan)
-        broken = np.zeros((_STEPS, len(places)), bool)
-        for answer in reversed(self.store.answers):
-            if self.step is not None and answer.step[0] > self.step:
-                continue
-            rms, top = root_mean_square_of(answer), largest_of(answer)
-            bad = (answer.nan + infinite_of(answer)) > 0
-            for place in range(len(answer.key) - 1, -1, -1):
-                step, layer = int(answer.step[place]), places.get(int(answer.key[place]))
-                if layer is None or (self.step is not None and step > self.step):
-                    continue
-                if step not in rows:
-                    if len(rows) == _STEPS:
-                        continue
-                    rows[step] = len(rows)
-                row = rows[step]
-                if np.isnan(mean[row, layer]) and not broken[row, layer]:
-                    mean[row, layer], largest[row, layer] = rms[place], top[place]
-                    broken[row, layer] = bad[place]
-            if len(rows) == _STEPS and answer.step[0] < min(rows):
-                break
-        order = sorted(rows, key=lambda step: step)
-        index = [rows[step] for step in order]
-        return np.asarray(order, np.int64), mean[index], largest[index], broken[index]
+        keys = [one.key for one in self._shown]
+        plot.set_values(*newest_steps(self.store.answers, keys, _STEPS, self.step))
 
     def _make(self) -> DepthPlot:
         plotting.ready()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -12,17 +14,18 @@ from inspector_app.gui.views.history import newest_of
 from inspector_app.gui.views.names import GRADIENTS, NamedSeries
 from inspector_app.gui.views.sampled import sampled_sentence, sampled_words
 from inspector_app.gui.views.view import View
-from inspector_app.protocol.messages import BINS, Records
+from inspector_app.protocol.messages import BINS, Phase, Records
 from inspector_app.protocol.ranges import linear_range, octave_range
 from widgets import plotting
 
 if TYPE_CHECKING:
     from widgets.histogram_grid import HistogramGrid
 
-_SHOWN = (
-    *("sampled", "count", "low", "exponent", "octaves", "mean", "deviation"),
-    *("nan", "positive_infinity", "negative_infinity", "step"),
-)
+_SHOWN: tuple[str, ...] = ("sampled", "count", "low", "exponent", "octaves", "mean", "deviation")
+_SHOWN += ("nan", "positive_infinity", "negative_infinity", "step", "minimum", "phase")
+_PHASED = ("output", "input", "gradient")  # kinds of which it is known whether it was in training
+_TRAIN = int(Phase.TRAIN)  # operators of enumerations are slow
+_NO_BINS = np.empty(0, np.int64)  # of a tensor without a finite value
 _ALL, _ACTIVATIONS, _GRADIENTS = "All", "Activations", "Gradients"
 
 
@@ -47,6 +50,7 @@ class GridView(View):
         )
         self._grid: HistogramGrid | None = None
         self._titles: list[tuple[int, str]] = []
+        self._phased: set[int] = set()  # keys
         self._drawn: dict[int, tuple[int, int]] = {}  # key -> which record is in its cell
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -69,6 +73,7 @@ class GridView(View):
     def set_series(self, series: list[NamedSeries]) -> None:
         """One cell for each series but the loop's own numbers."""
         super().set_series([one for one in series if one.kind != "scalar"])
+        self._phased = {one.key for one in self.series if one.kind in _PHASED}
         self.kinds.setVisible(any(one.kind in GRADIENTS for one in self.series))
         self._show_cells()
 
@@ -80,8 +85,14 @@ class GridView(View):
     def draw(self) -> None:
         """Put the newest record of each series, or the one at the step looked at, into its cell."""
         shown = {key for key, _ in self._titles}
+        newest = newest_of(self.store, shown, self.step)
+        for key in self._drawn.keys() - newest.keys():
+            # One that is only no longer mirrored stays the newest that there is.
+            if self.step is not None or self._drawn[key][0] != self.store.generation:
+                del self._drawn[key]
+                self.grid.take_record(key)
         new: dict[int, tuple[Records, list[int], list[int]]] = {}  # part, keys, places in it
-        for key, (records, index) in newest_of(self.store, shown, self.step).items():
+        for key, (records, index) in newest.items():
             record = self.store.generation, int(records.sequence[index])
             if self._drawn.get(key) != record:
                 self._drawn[key] = record
@@ -96,19 +107,21 @@ class GridView(View):
         columns = (getattr(records, name)[places].tolist() for name in _SHOWN)
         counts = records.counts[places]  # a copy: the mirror uses its memory again
         for key, bins, record in zip(keys, counts, zip(*columns, strict=True), strict=True):
-            sampled, count, low, exponent, octaves, mean, deviation, nan, plus, minus, step = record
+            sampled, count, low, exponent, octaves, mean, deviation, *rest = record
+            nan, plus, minus, step, minimum, phase = rest
+            evaluation = key in self._phased and not phase & _TRAIN
             edges = octave_range(exponent) if octaves else linear_range(low, exponent, BINS)
             self.grid.update_record(
                 key,
                 *edges,
-                bins,
+                _NO_BINS if math.isnan(minimum) else bins,
                 mean,
                 deviation,
                 nan,
                 plus + minus,
                 step,
-                sampled_words(sampled, count),
-                sampled_sentence(sampled, count),
+                sampled_words(sampled, count, evaluation),
+                sampled_sentence(sampled, count, evaluation),
                 octaves,
             )
 
@@ -122,7 +135,8 @@ class GridView(View):
         if titles == self._titles:
             return
         self._titles = titles
-        self._drawn.clear()
+        kept = {key for key, _ in titles}
+        self._drawn = {key: drawn for key, drawn in self._drawn.items() if key in kept}
         if titles or self._grid is not None:
             grid = self.grid  # before the import, which needs the plotting library as well
             from widgets.histogram_grid import GridSeries

@@ -60,9 +60,9 @@ def largest_of(records: Records) -> Numbers:
 
 
 def root_mean_square_of(records: Records) -> Numbers:
-    """(n,) from the norm, which is estimated for all elements."""
-    rms: Numbers = records.norm / np.sqrt(np.maximum(records.count, 1))
-    return rms
+    """(n,) of the finite elements, from their norm; NaN where there is none."""
+    finite = records.count - records.nan - infinite_of(records)
+    return np.where(finite > 0, records.norm / np.sqrt(np.maximum(finite, 1)), np.nan)
 
 
 METRICS: dict[str, Column] = {
@@ -79,14 +79,28 @@ METRICS: dict[str, Column] = {
 """What a curve can show of a series, by its name in the window."""
 
 
+OF_SOME = frozenset({"Dead units, share", "Saturated, share"})
+"""Those that not every record has; NaN says no more than that."""
+
+
+def keys_with(answers: Sequence[Records], metric: str) -> set[int]:
+    """Series that have a value of a metric."""
+    read = METRICS[metric]
+    keys = [answer.key[~np.isnan(read(answer))] for answer in answers]
+    return set(np.unique(np.concatenate(keys)).tolist()) if keys else set()
+
+
 def curve_of(
     answers: Sequence[Records], key: int, metric: str
 ) -> tuple[NDArray[np.int64], Numbers]:
-    """(n,) steps and values of one metric of one series."""
+    """(n,) steps and values of one metric of one series, where it has such values."""
     read = METRICS[metric]
     steps, values = [np.empty(0, np.int64)], [np.empty(0)]
     for answer in answers:
-        rows = np.flatnonzero(answer.key == key)
+        there = answer.key == key
+        if metric in OF_SOME:
+            there &= ~np.isnan(read(answer))
+        rows = np.flatnonzero(there)
         if len(rows):
             steps.append(answer.step[rows])
             values.append(np.asarray(read(answer)[rows], np.float64))
@@ -100,12 +114,66 @@ def newest_of(
     if step is None:
         newest = ((key, store.newest(key)) for key in keys)
         return {key: place for key, place in newest if place is not None}
+    wanted = np.array(sorted(keys), np.int64)
+    missing = np.ones(len(wanted), np.bool_)
     found: dict[int, tuple[Records, int]] = {}
     for answer in reversed(store.answers):
-        if len(found) == len(keys):
+        if not missing.any():
             break
-        for place in np.flatnonzero(answer.step <= step)[::-1].tolist():
-            key = int(answer.key[place])
-            if key in keys and key not in found:
-                found[key] = (answer, place)
+        places = places_of(answer.key, wanted)
+        rows = np.flatnonzero((places >= 0) & (answer.step <= step))
+        rows = rows[missing[places[rows]]]
+        last = np.full(len(wanted), -1)
+        np.maximum.at(last, places[rows], rows)
+        new = np.flatnonzero(last >= 0)
+        missing[new] = False
+        found |= {
+            key: (answer, row)
+            for key, row in zip(wanted[new].tolist(), last[new].tolist(), strict=True)
+        }
     return found
+
+
+class StepTable(NamedTuple):
+    """The newest steps, oldest first, of some series; NaN where nothing was measured."""
+
+    steps: NDArray[np.int64]  # (n,)
+    root_mean_square: Numbers  # (n, series)
+    largest: Numbers
+    broken: NDArray[np.bool_]  # where some values are not finite
+
+
+def newest_steps(
+    answers: Sequence[Records], keys: Sequence[int], most: int, step: int | None = None
+) -> StepTable:
+    """At most so many of the newest steps of some series, none after ``step``."""
+    order = np.argsort(keys)
+    wanted = np.asarray(keys, np.int64)[order]
+    steps = np.empty(0, np.int64)
+    chosen: list[tuple[Records, NDArray[np.intp], NDArray[np.intp]]] = []  # rows, their series
+    for answer in reversed(answers):
+        if len(steps) == most and answer.step.max() < steps[0]:
+            break
+        places = places_of(answer.key, wanted)
+        there = (places >= 0) & (True if step is None else answer.step <= step)
+        rows = np.flatnonzero(there)
+        steps = np.union1d(steps, answer.step[rows])[-most:]
+        chosen.append((answer, rows, order[places[rows]]))
+    shape = (len(steps), len(keys))
+    table = StepTable(steps, np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, bool))
+    for answer, rows, series in reversed(chosen):  # the newest of a step is written last
+        kept = answer.step[rows] >= (steps[0] if len(steps) else 0)
+        rows, series = rows[kept], series[kept]
+        where = np.searchsorted(steps, answer.step[rows]), series
+        table.root_mean_square[where] = root_mean_square_of(answer)[rows]
+        table.largest[where] = largest_of(answer)[rows]
+        table.broken[where] = (answer.nan + infinite_of(answer))[rows] > 0
+    return table
+
+
+def places_of(keys: NDArray[np.int32], wanted: NDArray[np.int64]) -> NDArray[np.intp]:
+    """(n,) where each key stands in the sorted ``wanted``; -1 for those that do not."""
+    if not len(wanted):
+        return np.full(len(keys), -1)
+    places = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
+    return np.where(wanted[places] == keys, places, -1)

@@ -213,6 +213,7 @@ class LiveViews(QWidget):
         number = len(self.alarms.alarms)
         place = self.views.index(self.alarms)
         self.tabs.setTabText(place, f"{self.alarms.title} ({number})" if number else "Alarms")
+        self._arrange()
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -237,8 +238,12 @@ class LiveViews(QWidget):
             self.row_clicked.emit(row)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Options and time beside the tabs where there is room for the widest, else below them."""
+        """Another width."""
         super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Options and time beside the tabs where there is room for the widest, else below them."""
         needed = self.tabs.sizeHint().width() + self._controls.sizeHint().width() + 4 * GRID
         in_one_line = self.width() >= needed
         if in_one_line != self._in_one_line:

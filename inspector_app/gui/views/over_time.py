@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
 
 from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import SeriesHistory, history_of
@@ -16,13 +17,16 @@ from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import BINS
 from widgets import plotting
 from widgets.empty_state import EmptyState
+from widgets.theme import GRID
 
 if TYPE_CHECKING:
     from widgets.heat_map_view import HeatMapView
     from widgets.ridge_view import RidgeView
     from widgets.step_history import StepHistory
 
-_MOST = 3  # plots side by side
+_LEAST_WIDTH = 26 * GRID  # of a plot beside others
+_WIDEST = "88 of 88"
+_NAMED = 12  # of those that are left out
 _NOTHING = "Select a watched row in the tree to see how its values move from step to step."
 
 
@@ -34,14 +38,28 @@ class OverTimeView(View):
     def __init__(self, store: RecordsStore, parent: QWidget | None = None) -> None:
         super().__init__(store, parent)
         self.rows = self.add_choice("overTimeRow", "Row that is drawn", self._row_chosen)
-        self.rows.setMinimumContentsLength(16)
+        self.rows.setMinimumContentsLength(10)
         self.ridges = self.add_toggle(
             "overTimeRidges", "ridges", "Ridges, not a heat map", self._changed
         )
         self.octaves = self.add_toggle(
             "overTimeOctaves", "signed log", "Values on a signed logarithmic axis", self._changed
         )
+        self.which = QToolButton()
+        self.which.setObjectName("overTimeWhich")
+        self.which.setProperty("framed", True)
+        self.which.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.which.setMenu(QMenu(self.which))
+        kept = self.which.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)  # nothing moves as another row is chosen
+        self.which.setSizePolicy(kept)
+        self.which.setText(_WIDEST)
+        self.which.setFixedSize(self.which.sizeHint())
+        self._add(self.which)
         self.row = -1
+        self._hidden: set[int] = set()  # keys that a person did not want
+        self._asked: list[int] = []  # and those that one wanted, the latest first
+        self._offered: tuple[list[NamedSeries], list[NamedSeries]] = ([], [])
         self._drawn: dict[int, int] = {}  # key -> sequence number drawn up to
         self._histories: dict[int, StepHistory] = {}
         self._plots: list[HeatMapView | RidgeView] = []
@@ -82,7 +100,9 @@ class OverTimeView(View):
 
     def draw(self) -> None:
         """Bring the histories of the row's series up to date, and their plots."""
-        shown = [one for one in self.series if one.row == self.row][:_MOST]
+        of_row = [one for one in self.series if one.row == self.row]
+        shown = self._fitting(of_row)
+        self._offer(of_row, shown)
         self.splitter.setVisible(bool(shown))
         self.empty.setVisible(not shown)
         if not shown:
@@ -98,7 +118,53 @@ class OverTimeView(View):
         """The records of another session begin anew."""
         self._histories.clear()
         self._drawn.clear()
+        self._hidden.clear()
+        self._asked.clear()
         self._made_of = (False, [])
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """More or fewer plots side by side."""
+        super().resizeEvent(event)
+        if self.isVisible():
+            self.draw()
+
+    def _fitting(self, of_row: list[NamedSeries]) -> list[NamedSeries]:
+        """As many as there is room for, those first that were asked for."""
+        room = max(1, self.width() // _LEAST_WIDTH)
+        asked = {key: place for place, key in enumerate(self._asked)}
+        wanted = [one for one in of_row if one.key not in self._hidden] or of_row
+        wanted = sorted(wanted, key=lambda one: asked.get(one.key, len(asked)))[:room]
+        return [one for one in of_row if one in wanted]
+
+    def _offer(self, of_row: list[NamedSeries], shown: list[NamedSeries]) -> None:
+        """Say how many are shown, and list all to choose from."""
+        if self._offered == (of_row, shown):
+            return
+        self._offered = of_row, shown
+        left_out = [one.title for one in of_row if one not in shown]
+        self.which.setVisible(len(of_row) > 1)
+        self.which.setText(f"{len(shown)} of {len(of_row)}")
+        names = ", ".join(left_out[:_NAMED]) + (", …" if len(left_out) > _NAMED else "")
+        told = f"{self.which.text()} shown" + (f"; not shown: {names}" if names else "")
+        self.which.setToolTip(told)
+        self.which.setAccessibleName(told)
+        menu = self.which.menu()
+        menu.clear()
+        for one in of_row:
+            action = menu.addAction(one.title)
+            action.setCheckable(True)
+            action.setChecked(one in shown)
+            action.setEnabled(shown != [one])
+            action.toggled.connect(lambda on, key=one.key: self._want(key, on))
+
+    def _want(self, key: int, on: bool) -> None:
+        self._hidden.discard(key)
+        self._asked = [other for other in self._asked if other != key]
+        if on:
+            self._asked.insert(0, key)
+        else:
+            self._hidden.add(key)
+        self.draw()
 
     def _row_chosen(self) -> None:
         self.row = self.rows.currentData()

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
+from inspector_app.gui.client.records_parts import cut
 from inspector_app.gui.views.live_views import LiveViews
-from inspector_app.protocol.messages import Alarm, AlarmRules
+from inspector_app.gui.views.names import NamedSeries
+from inspector_app.protocol.messages import Alarm, AlarmRules, Phase
 from tests.gui.views.conftest import ROWS, fill
 
 
@@ -44,6 +46,18 @@ def alarm(key: int = 1, **more) -> Alarm:
 def tab(views, name: str) -> None:
     names = [views.tabs.tabText(index) for index in range(views.tabs.count())]
     views.tabs.setCurrentIndex(next(i for i, text in enumerate(names) if text.startswith(name)))
+
+
+def changed_newest(views, **columns):
+    """Mirror the newest step once more with other columns."""
+    newest = cut(views.store.answers[-1], slice(-5, None))
+    views.store.add(
+        msgspec.structs.replace(
+            newest, sequence=newest.sequence + 5, next=newest.next + 5, **columns
+        )
+    )
+    views.records_arrived()
+    return {cell.key: cell for cell in views.grid.grid._cells}
 
 
 def test_the_grid_has_a_cell_for_each_series_but_the_loops_numbers(views):
@@ -84,14 +98,47 @@ def test_over_time_follows_the_selection_and_what_arrives(views):
     assert not views.grab().isNull()
 
 
+def test_over_time_shows_what_there_is_room_for_and_says_what_is_left_out(views):
+    leaves = [NamedSeries(key, ROWS[0], 0, "output", f"stem[{key}]") for key in range(7)]
+    views.set_series(leaves)
+    tab(views, "Over time")
+    over_time = views.over_time
+
+    def shown():
+        assert len(over_time._plots) == over_time.splitter.count()
+        return over_time._made_of[1]
+
+    assert shown() == [0, 1, 2, 3, 4]
+    assert over_time.which.text() == "5 of 7"
+    assert over_time.which.toolTip() == "5 of 7 shown; not shown: stem[5], stem[6]"
+    actions = over_time.which.menu().actions
+    actions()[6].trigger()
+    assert shown() == [0, 1, 2, 3, 6]
+    actions()[0].trigger()
+    assert shown() == [1, 2, 3, 4, 6]
+    assert [action.isChecked() for action in actions()] == [False, *[True] * 4, False, True]
+    over_time.resize(640, 320)
+    assert shown() == [1, 2, 6]
+    for place in range(1, 6):
+        actions()[place].setChecked(True)
+        actions()[place].setChecked(False)
+    assert shown() == [6]
+    assert [action.isEnabled() for action in actions()] == [*[True] * 6, False]
+    views.set_series(leaves[:1])
+    assert shown() == [0]
+    assert not over_time.which.isVisibleTo(over_time.options)
+
+
 def test_depth_draws_the_newest_steps_of_each_layer(views):
     tab(views, "Depth")
     assert views.layers.kind == "gradient"
-    steps, mean, largest, broken = views.layers._table({1: 0, 3: 1})
-    assert steps.tolist() == list(range(12))
-    assert mean.shape == largest.shape == (12, 2)
-    assert (largest == 3.0).all()
-    assert not broken.any()
+    drawn = views.layers._plot.columns()
+    assert drawn["step"].tolist() == [step for step in range(12) for _ in range(2)]
+    assert set(drawn["largest"]) == {3.0}
+    assert not drawn["nan or infinite"].any()
+    views.hold.click()
+    views.slider.setValue(4)
+    assert views.layers._plot.columns()["step"][-1] == 4
 
 
 def test_what_the_loop_logs_is_the_first_curve(views):
@@ -103,6 +150,32 @@ def test_what_the_loop_logs_is_the_first_curve(views):
     assert views.curves._made_of == ("Norm", [0, 1, 2, 3])
     views.select({ROWS[1]})
     assert views.curves._made_of == ("Norm", [2, 3])
+
+
+@pytest.mark.parametrize(
+    ("metric", "column", "nothing"),
+    [
+        ("Dead units, share", "dead", "dead"),
+        ("Saturated, share", "saturated", "bounded"),
+    ],
+)
+def test_curves_of_what_not_every_series_has(views, metric, column, nothing):
+    tab(views, "Curves")
+    curves = views.curves
+    curves.metrics.setCurrentText(metric)
+    curves.draw()
+    assert curves.empty.isVisible()
+    assert nothing in curves.empty.sentence
+    shares = np.array([np.nan, np.nan, 0.25, np.nan, np.nan])
+    changed_newest(views, **{column: shares})
+    assert curves.empty.isHidden()
+    assert curves._made_of == (metric, [2])
+    assert curves._plot.columns()["value"].tolist() == [0.25]
+    changed_newest(views, **{column: np.full(5, np.nan)})
+    assert np.isfinite(curves._plot.columns()["value"]).all()
+    views.select({ROWS[0]})
+    assert nothing in curves.empty.sentence
+    assert curves.empty.isVisible()
 
 
 def test_only_new_records_are_put_into_cells(views, monkeypatch):
@@ -135,6 +208,74 @@ def test_held_pictures_stay_and_the_slider_goes_back(qtbot, views):
     assert views.step_line.text() == "step 16"
 
 
+def test_a_series_without_a_record_by_the_step_looked_at_has_none(views):
+    newest = views.store.answers[-1]
+    late = NamedSeries(9, ROWS[1], 99, "output", "late")
+    views.set_series([*views.series, late])
+    one = cut(newest, slice(-1, None))
+    views.store.add(
+        msgspec.structs.replace(
+            one,
+            sequence=one.sequence + 1,
+            next=one.next + 1,
+            step=one.step + 1,
+            key=np.full_like(one.key, 9),
+        )
+    )
+    views.records_arrived()
+
+    def steps():
+        cells = views.grid.grid._cells
+        return {cell.key: cell.record and cell.record.step for cell in cells}
+
+    assert steps() == {0: 11, 1: 11, 2: 11, 3: 11, 9: 12}
+    views.hold.click()
+    views.slider.setValue(4)
+    assert steps() == {0: 4, 1: 4, 2: 4, 3: 4, 9: None}
+    views.hold.click()
+    assert steps()[9] == 12
+    views.grid.kinds.setCurrentText("Activations")
+    views.grid.kinds.activated.emit(1)
+    views.hold.click()
+    views.slider.setValue(4)
+    assert steps() == {0: 4, 2: 4, 9: None}
+    views.grid.kinds.setCurrentText("All")
+    views.grid.kinds.activated.emit(0)
+    assert steps() == {0: 4, 1: 4, 2: 4, 3: 4, 9: None}
+
+
+def test_cells_forget_another_session_but_not_what_is_no_longer_mirrored(views):
+    views.grid.draw()
+    views.store._newest.clear()
+    views.grid.draw()
+    assert all(cell.record is not None for cell in views.grid.grid._cells)
+    views.forget()
+    views.grid.draw()
+    assert all(cell.record is None for cell in views.grid.grid._cells)
+
+
+def test_a_tensor_without_a_finite_value_has_no_range(views):
+    nothing = np.array([np.nan, 1.0, 1.0, 1.0, 1.0])
+    cells = changed_newest(views, minimum=nothing, maximum=nothing, mean=nothing)
+    assert [len(cells[key].record.counts) for key in (0, 1)] == [0, 64]
+    assert "no finite value" in cells[0].words()
+
+
+def test_what_was_not_in_training_mode_says_so(views):
+    phase = np.array([Phase.TRAIN, Phase.BACKWARD, 0, Phase.TRAIN | Phase.BACKWARD, 0], np.uint8)
+    cells = changed_newest(views, phase=phase)
+    said = {key: cell.record.notes[0].startswith("eval · ") for key, cell in cells.items()}
+    assert said == {0: False, 1: True, 2: True, 3: False}
+    assert "in evaluation mode" in cells[2].record.detail
+
+
+def test_parameters_know_no_mode(views):
+    kept = [one for one in views.series if one.key]
+    views.set_series([NamedSeries(0, ROWS[0], 0, "value", "weight"), *kept])
+    cells = changed_newest(views, phase=np.zeros(5, np.uint8))
+    assert [cells[key].record.notes[0][:4] for key in (0, 2)] == ["exac", "eval"]
+
+
 def test_the_slider_follows_the_newest_step_until_it_is_moved(views):
     fill(views.store, 2)
     views.records_arrived()
@@ -155,6 +296,15 @@ def test_options_stand_below_the_tabs_where_there_is_no_room_beside_them(qtbot, 
         views.tabs.setCurrentIndex(number)
         places.add((views._controls.geometry().getRect(), views.hold.geometry().getRect()))
     assert len(places) == 1  # nothing moves when another tab is chosen
+
+
+def test_options_go_below_the_tabs_as_those_need_more_room(qtbot, views):
+    views.resize(1500, 320)
+    width = views.tabs.sizeHint().width() + views._controls.sizeHint().width() + 32
+    views.resize(width, 320)
+    qtbot.waitUntil(lambda: views._controls.x() > views.tabs.geometry().right())
+    views.alarms_told([alarm(1), alarm(2)], AlarmRules())
+    qtbot.waitUntil(lambda: views._controls.y() > views.tabs.geometry().bottom())
 
 
 def test_a_step_that_is_clicked_is_held(views):
