@@ -129,7 +129,7 @@ class HistogramGrid(QAbstractScrollArea):
         place = self._place.get(key)
         if place is not None:
             self._cells[place].record = None
-            self.viewport().update(self._rect(place))
+            self._repaint(self._rect(place))
 
     def mark_removed(self, key: int) -> None:
         """The series gets no more records: its cell is drawn muted until the next set_series."""
