@@ -123,6 +123,23 @@ def test_a_paused_loop_goes_on_when_the_last_window_is_gone(joined):
         assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("last_words", [b"", b"\xff\0\0\0half a fr"])
+def test_an_alarm_stops_no_loop_whose_window_is_gone(joined, last_words):
+    model, optimizer = small()
+    with inspector_app.watch(model, optimizer, budget=None, window=False) as session:
+        with joined(session) as peer:
+            peer.result(m.SetAlarmRules(rules=m.AlarmRules(pause=("nan",))))
+            peer.socket.sendall(last_words)
+        until(lambda: not session._published.server._connections)
+        with torch.no_grad():
+            model[0].weight[0] = torch.nan
+        thread = threading.Thread(target=train, args=(model, optimizer, 20), daemon=True)
+        thread.start()
+        thread.join(60)
+        assert session.state.step == 21
+        assert not any(alarm.paused for alarm in session._session.get_records().alarms)
+
+
 _STOP = threading.Event()
 
 

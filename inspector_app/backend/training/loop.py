@@ -76,7 +76,7 @@ class TrainingSession:
             self._clock.close()
             self._session.close()
             raise
-        self._published.server.on_last_peer_gone = self._gate.resume
+        self._published.server.on_attended = self._gate.attend
         self._since = time.perf_counter()
         atexit.register(self.close)
         remember(self)
