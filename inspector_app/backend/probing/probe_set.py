@@ -18,6 +18,7 @@ from inspector_app.backend.probing.batch import Batch
 from inspector_app.backend.probing.captures import Captures
 from inspector_app.backend.probing.costs import Costs
 from inspector_app.backend.probing.device_batch import DeviceBatch
+from inspector_app.backend.probing.loss_scale import LossScale
 from inspector_app.backend.probing.parameters import ParameterProbe
 from inspector_app.backend.probing.probes import BACKWARD, ModuleProbe, short
 from inspector_app.backend.probing.records import RecordRing
@@ -50,7 +51,7 @@ class ProbeSet:
         self.active = True  # whether this step is measured
         self.spent = 0.0  # seconds in hooks and flushes since the owner set it to 0
         self.forward = (0, 0)  # step and forward within it
-        self.gradient_exponent = 0  # gradients are 2**this too large: the loss was scaled
+        self.loss_scale = LossScale()  # by which gradients are too large
         self.ended = 0  # steps that were measured to their end
         self._probes: dict[int, tuple[ModuleProbe, nn.Module, RemovableHandle]] = {}
         self._parameters: dict[int, ParameterProbe] = {}
@@ -279,7 +280,9 @@ class ProbeSet:
                 self.costs.add(np.array([key], np.int32), -self._store())
             try:
                 where = (*(forward or self.forward), key, call, phase)
-                exponent = self.gradient_exponent if phase & BACKWARD else 0
+                exponent = 0
+                if phase & BACKWARD:
+                    tensor, exponent = self.loss_scale.taken_out(tensor)
                 self.batch.take(tensor, where, count, exponent)
             except ValueError as error:
                 return str(error)
@@ -350,7 +353,7 @@ class ProbeSet:
         if not len(rows):
             return 0.0
         self.ring.extend(rows)
-        self.alarms.judge(rows, scaled=self.gradient_exponent != 0)
+        self.alarms.judge(rows, scaled=self.loss_scale.value != 1)
         seconds = perf_counter() - start
         self.costs.add(rows["key"], seconds)
         return seconds

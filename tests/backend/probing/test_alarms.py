@@ -199,6 +199,21 @@ def test_every_record_is_judged_however_small_the_ring():
     assert found.alarms_version == 1
 
 
+@pytest.mark.parametrize("scale", [1.0, 1000.0, 1024.0])
+def test_overflows_pause_nothing_whatever_the_scale(scale):
+    paused: list[float] = []
+    with ProbeSet() as probes:
+        probes.alarms.pause = lambda: paused.append(scale) is None
+        probes.alarms.set_rules(AlarmRules(pause=("nan",)))
+        probes.loss_scale.value = scale
+        model = nn.Identity()
+        probes.watch(0, model, "layer", ("gradient",))
+        output = model(torch.ones(3, requires_grad=True))
+        output.backward(torch.full((3,), math.inf))
+        probes.flush()
+    assert paused == ([] if scale != 1.0 else [1.0])
+
+
 @pytest.fixture
 def own_folder(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))
