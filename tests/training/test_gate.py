@@ -84,7 +84,7 @@ def test_nobody_is_waited_for_who_is_not_there():
     gate, pending, steps = Gate(), Pending(), [0, 0]
     assert not gate.pause()
     gate.step()
-    gate.pass_through(pending)
+    assert not gate.pass_through(pending)
     gate.attend(True)
     gate.pause()
     thread = looping(gate, pending, steps)

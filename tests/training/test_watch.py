@@ -71,7 +71,7 @@ def test_a_peer_sees_the_model_and_every_record(joined):
         assert (opened.title, opened.training) == ("tiny", True)
         assert opened.totals.parameters == 74
         found = peer.result(m.GetRecords())
-    assert set(found.step.tolist()) == {1, 2, 3, 4, 5, 6}  # the last loss is logged after its step
+    assert set(found.step.tolist()) == {1, 2, 3, 4, 5}
     kinds = {series.kind for series in found.series}
     assert kinds == {"output", "gradient", "scalar"}
     leaves = {series.row for series in found.series if series.kind == "output"}
@@ -121,6 +121,27 @@ def test_a_paused_loop_goes_on_when_the_last_window_is_gone(joined):
         _STOP.set()
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_a_step_that_was_asked_for_is_measured_however_much_is_left_out(joined):
+    model, optimizer = small()
+    with (
+        inspector_app.watch(model, optimizer, budget=1e-6, window=False) as session,
+        joined(session) as peer,
+    ):
+        train(model, optimizer, 40)
+        assert session.state.every > 1_000
+        peer.result(m.Pause())
+        thread = threading.Thread(target=train, args=(model, optimizer, 4))
+        thread.start()
+        for _ in range(3):
+            until(lambda: session.state.held)
+            step = session.state.step
+            peer.result(m.StepOnce())
+            until(lambda step=step: session.state.step == step + 1 and session.state.held)
+            assert step + 1 in session._session.get_records().step.tolist()
+        peer.result(m.Resume())
+        thread.join(60)
 
 
 @pytest.mark.parametrize("last_words", [b"", b"\xff\0\0\0half a fr"])

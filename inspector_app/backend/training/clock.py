@@ -78,6 +78,13 @@ class StepClock:
             return "at each session.step()"
         return "before each forward of the model (weaker: a backward may still come)"
 
+    @property
+    def step_of_numbers(self) -> int:
+        """The step that a number given now belongs to: the last one until a forward begins."""
+        step = self._probes.step
+        begun = self._forwards or self._probes.seen == step
+        return step if begun else max(step - 1, 1)
+
     def close(self) -> None:
         """Remove the hooks."""
         handles, self._handles = self._handles, []

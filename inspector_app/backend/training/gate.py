@@ -73,20 +73,23 @@ class Gate:
         with self._changed:
             self._changed.notify_all()
 
-    def pass_through(self, pending: Pending) -> None:
-        """A safe point: carry out what waits, and stand here while the gate is shut."""
+    def pass_through(self, pending: Pending) -> bool:
+        """A safe point: carry out what waits, and stand here while the gate is shut.
+
+        Returns whether the step that follows was asked for by itself.
+        """
         pending.safe_point()
         if not self._shut:  # the usual case costs nothing more
-            return
+            return False
         self._held = True
         try:
             while True:
                 with self._changed:
                     if self._steps:
                         self._steps -= 1
-                        return
+                        return True
                     if not self.shut:
-                        return
+                        return False
                     self._changed.wait(_PATIENCE)
                 pending.safe_point()
         finally:

@@ -102,10 +102,15 @@ class TrainingSession:
             self._clock.step()
 
     def log(self, **scalars: float | torch.Tensor) -> None:
-        """Record numbers of this step, to be drawn as curves: ``session.log(loss=loss)``."""
+        """Record numbers of a step, to be drawn as curves: ``session.log(loss=loss)``.
+
+        It is the step that runs or, until its first forward begins, the one that has just ended.
+        What is no number does no harm: the window tells that it was left out.
+        """
         if not self._closed:
+            step = self._clock.step_of_numbers
             for name, value in scalars.items():
-                self._session.probes.scalar(name, value)
+                self._session.probes.scalar(name, value, step)
 
     def close(self) -> None:
         """Remove every hook and stop listening; may be called twice."""
@@ -138,7 +143,8 @@ class TrainingSession:
         probes.spent = 0.0
         if self._budget.sample != probes.batch.sample:
             probes.set_sample(self._budget.sample)
-        self._gate.pass_through(self._executor)
+        if self._gate.pass_through(self._executor):
+            probes.active = True  # a step that somebody asked for is one to be seen
         self._since = time.perf_counter()
 
     # -- the loop, as the session sees it --------------------------------------------------------
