@@ -191,6 +191,38 @@ def test_what_is_no_module_is_refused():
     assert running_sessions() == []
 
 
+class Unhookable(torch.optim.SGD):
+    def register_step_post_hook(self, hook):
+        raise RuntimeError("no hooks")
+
+
+def adam() -> torch.optim.Optimizer:
+    return torch.optim.Adam([nn.Parameter(torch.ones(1))])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        ({"optimizer": "adam"}, TypeError, r"takes a torch\.optim\.Optimizer .*, not str\.$"),
+        ({"optimizer": [adam()]}, TypeError, r"of several the one that steps last\), not list\.$"),
+        ({"loss_scaler": 1024.0}, TypeError, r"takes a GradScaler .*, not float\.$"),
+        ({"budget": "5%"}, TypeError, r"^The budget is a share .*, not '5%'\.$"),
+        ({"budget": 5}, ValueError, r"^The budget 5 is not between 0 and 1\.$"),
+        ({"probes": ["leafs"]}, RequestError, "matches no row"),
+        ({"optimizer": Unhookable([nn.Parameter(torch.ones(1))])}, RuntimeError, "no hooks"),
+    ],
+)
+def test_arguments_that_make_no_sense_leave_no_hook(arguments, error, sentence):
+    model, _ = small()
+    with pytest.raises(error, match=sentence):
+        inspector_app.watch(model, window=False, **arguments)
+    assert not any(module._forward_hooks for module in model.modules())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert running_sessions() == []
+    optimizer = arguments.get("optimizer")
+    assert not getattr(optimizer, "_optimizer_step_pre_hooks", None)
+
+
 def test_patterns_choose_what_is_watched(joined):
     model, optimizer = small()
     with inspector_app.watch(model, optimizer, probes=["0", "3"], window=False) as session:

@@ -61,13 +61,20 @@ class StepClock:
         self._updates = 0  # of the loss scaler before the last of them
         self._thread: int | None = None  # the loop's, as far as it is known
         self._handles: list[RemovableHandle] = []
+        try:
+            self._hook(model, optimizer)
+        except BaseException:
+            self.close()
+            raise
+        probes.begin_step()
+
+    def _hook(self, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
         begins, ends = _RootHook(self._forward_begins), _RootHook(self._forward_ends)
         self._handles.append(nn.Module.register_forward_pre_hook(model, begins))
         self._handles.append(nn.Module.register_forward_hook(model, ends, always_call=True))
         if optimizer is not None:
             self._handles.append(optimizer.register_step_pre_hook(self._update_begins))
             self._handles.append(optimizer.register_step_post_hook(self._update_ends))
-        probes.begin_step()
 
     @property
     def kind(self) -> str:

@@ -54,6 +54,16 @@ class TrainingSession:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"watch() takes a torch.nn.Module, not {type(model).__name__}.")
+        if not isinstance(optimizer, torch.optim.Optimizer | None):
+            raise TypeError(
+                "watch() takes a torch.optim.Optimizer as its optimizer (of several the one that "
+                f"steps last), not {type(optimizer).__name__}."
+            )
+        if loss_scaler is not None and not hasattr(loss_scaler, "get_scale"):
+            raise TypeError(
+                "watch() takes a GradScaler as its loss_scaler, or what has get_scale() like it, "
+                f"not {type(loss_scaler).__name__}."
+            )
         self._rank, self._ranks = rank_of_process()
         self._budget = Budget(budget, doubling=self._ranks > 1)
         self._gate = Gate()
