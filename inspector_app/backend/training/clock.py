@@ -40,7 +40,8 @@ class _RootHook(ProbeHook):
 class StepClock:
     """Counts steps for a :class:`ProbeSet` and calls ``safe_point`` between two of them.
 
-    Belongs to the training thread; :meth:`close` removes every hook and may be called twice.
+    Belongs to the training thread (``thread``, else the first that runs the model);
+    :meth:`close` removes every hook and may be called twice.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class StepClock:
         loss_scaler: Any,
         probes: ProbeSet,
         safe_point: Callable[[], None],
+        thread: int | None = None,
     ) -> None:
         self._probes = probes
         self._safe_point = safe_point
@@ -59,7 +61,7 @@ class StepClock:
         self._inside = 0  # outermost forwards under way: 0 or 1, more where it calls itself
         self._forwards = 0  # of this step
         self._updates = 0  # of the loss scaler before the last of them
-        self._thread: int | None = None  # the loop's, as far as it is known
+        self._thread = thread  # the loop's, as far as it is known
         self._handles: list[RemovableHandle] = []
         try:
             self._hook(model, optimizer)
