@@ -35,8 +35,8 @@ def watch(
     nothing at first; else patterns of modules.  ``budget`` is the share of a step that probes may
     take; with None nothing is ever thinned out.  ``exact`` makes all statistics of all elements of
     what is watched, not of samples: several times as much work, less with numba installed.
-    ``window`` False opens none: ``inspector-app attach`` finds the session.  Raises TypeError for
-    what is no module.
+    ``window`` False opens none: ``inspector-app attach`` finds the session.  Raises TypeError
+    or ValueError for arguments that make no sense, and then leaves nothing on the model.
     """
     from inspector_app.backend.training.loop import TrainingSession
 

@@ -88,11 +88,19 @@ def running_sessions() -> list[SessionEntry]:
             entry = SessionEntry(**json.loads((folder / _ABOUT).read_text()))
         except (OSError, ValueError, TypeError):
             continue  # not ready yet, or nothing of ours
-        if _runs(entry.process) or _listens(entry.address):
+        if _is_there(entry):
             found.append(entry)
         else:
             withdraw(folder)
     return sorted(found, key=lambda entry: (entry.started, entry.rank))
+
+
+def where_looked() -> str:
+    """A sentence for those who miss a session."""
+    return (
+        f"Looked for in {sessions_folder()}: a process with another TMPDIR or XDG_RUNTIME_DIR "
+        "keeps its session elsewhere."
+    )
 
 
 def token_of(address: str) -> str:
@@ -108,6 +116,18 @@ def token_of(address: str) -> str:
     return os.environ.get(TOKEN_VARIABLE, "").strip()
 
 
+def _is_there(entry: SessionEntry) -> bool:
+    """Whether a session can still be attached to.
+
+    Who listens at its socket decides where there is one: an id of a process is given anew to
+    others, and that of another container is none here.
+    """
+    kind, _, place = entry.address.partition(":")
+    if kind == "unix" and hasattr(socket, "AF_UNIX"):
+        return _listens(place)
+    return _runs(entry.process)
+
+
 def _runs(process: int) -> bool:
     if sys.platform == "win32":
         return True  # a signal 0 would end it there; a dead one refuses the connection
@@ -120,15 +140,14 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _listens(address: str) -> bool:
-    """Whether somebody listens: a process of another container has no id here."""
-    kind, _, place = address.partition(":")
-    if kind != "unix" or not hasattr(socket, "AF_UNIX"):
-        return False
+def _listens(place: str) -> bool:
+    """Whether somebody listens at a Unix socket."""
     with socket.socket(socket.AF_UNIX) as one:
         one.settimeout(1.0)
         try:
             one.connect(place)
-        except (OSError, ValueError):
+        except (ConnectionRefusedError, FileNotFoundError, ValueError):
             return False
+        except OSError:  # as where one that stands still has not answered many others yet
+            return True
     return True

@@ -62,8 +62,8 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()  # not yet closed
         self._thread: threading.Thread | None = None
-        #: Called in the server's thread when nobody is connected any more.
-        self.on_last_peer_gone: Callable[[], None] = lambda: None
+        #: Called in the server's thread with whether anybody is connected, as that changes.
+        self.on_attended: Callable[[bool], None] = lambda attended: None
 
     def start(self, socket_path: str = "") -> str:
         """Listen at a Unix socket, or on loopback TCP with ""; return the address to connect to."""
@@ -140,13 +140,14 @@ class Server:
             if proved:
                 connection = _Connection(self._session, self._executor, reader, writer)
                 self._connections.add(connection)
+                self.on_attended(True)
                 try:
                     await connection.serve()
                 finally:
                     self._connections.discard(connection)
                     connection.close()
                     if not self._connections:
-                        self.on_last_peer_gone()
+                        self.on_attended(False)
         except (ProtocolError, OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             pass  # the peer broke off or talks nonsense: it is cut off below
         except asyncio.CancelledError:

@@ -13,7 +13,13 @@ from inspector_app.cli.output import DONE, INTERRUPTED, WRONG, complain, print_j
 from inspector_app.cli.parser import Commands, add_command, add_json
 from inspector_app.cli.window import forget_current_folder
 from inspector_app.protocol.errors import InspectorError, RequestError
-from inspector_app.sessions import TOKEN_VARIABLE, SessionEntry, running_sessions, token_of
+from inspector_app.sessions import (
+    TOKEN_VARIABLE,
+    SessionEntry,
+    running_sessions,
+    token_of,
+    where_looked,
+)
 
 _ADDRESSES = f"""\
 ADDRESS is one of
@@ -48,7 +54,7 @@ def run(chosen: argparse.Namespace) -> int:
             return DONE
         if chosen.address is None and len(found) != 1:
             if not found:
-                raise RequestError(_NONE)
+                raise RequestError(f"{_NONE} {where_looked()}")
             print("\n".join(_listed(found)))
             print("\nAttach to one of them with: inspector-app attach ADDRESS")
             return DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from inspector_app.gui import app
 from inspector_app.sessions import TOKEN_VARIABLE, SessionEntry, announce, make_folder
 
 TOKEN = "ab" * 32
+PORTS = itertools.count(7_000)
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -57,7 +59,7 @@ def running(title: str, *, process: int = 0, rank: int = 0, ranks: int = 1) -> S
     """Announce a session of a process that runs (this one)."""
     folder = make_folder()
     entry = SessionEntry(
-        address=f"unix:{folder}/socket",
+        address=f"tcp:127.0.0.1:{next(PORTS)}",
         title=title,
         process=process or os.getpid(),
         started=1_750_000_000.0 + rank,
@@ -80,6 +82,8 @@ def test_without_a_session_one_sentence(run: Run, attached: list[tuple[str, str]
     assert (code, out) == (cli.WRONG, "")
     assert len(err.splitlines()) == 1
     assert "No session runs here" in err
+    assert f"Looked for in {os.environ['XDG_RUNTIME_DIR']}" in err
+    assert "another TMPDIR or XDG_RUNTIME_DIR" in err
     assert attached == []
 
 

@@ -184,7 +184,7 @@ def entry(tmp_path, name: str = "Net", process: int = 1) -> SessionEntry:
     folder = tmp_path / name
     folder.mkdir()
     made = SessionEntry(
-        address=f"unix:{folder}/socket",
+        address=f"tcp:127.0.0.1:{len(name)}",
         title=name,
         process=process,
         started=0.0,
@@ -199,6 +199,7 @@ def test_without_a_session_the_dialog_says_how_to_make_one(qtbot, tmp_path, monk
     dialog = AttachDialog()
     qtbot.addWidget(dialog)
     assert "inspector_app.watch" in dialog.empty.sentence
+    assert f"Looked for in {tmp_path}" in dialog.empty.sentence
     assert not dialog.attach_button.isEnabled()
     dialog.place.setText("somewhere")
     dialog.place.textEdited.emit("somewhere")

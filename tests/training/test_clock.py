@@ -169,19 +169,92 @@ def test_parameters_are_measured_around_the_update(probes):
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_a_loss_scaler_is_taken_into_account(probes, enabled):
-    model, optimizer = model_and_optimizer()
-    scaler = torch.amp.GradScaler("cpu", enabled=enabled, init_scale=2.0**12)
+@pytest.mark.parametrize("scale", [2.0**12, 1000.0])
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("unscaled", [False, True])
+@pytest.mark.parametrize("root", [True, False])
+def test_a_loss_scaler_is_taken_into_account(probes, enabled, scale, fused, unscaled, root):
+    model, _ = model_and_optimizer()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", enabled=enabled, init_scale=scale, growth_interval=1)
     clock = StepClock(model, optimizer, scaler, probes, lambda: None)
     probes.watch(0, model[1], "1", ("gradient",))
     probes.watch_parameter(1, model[1].bias, "1.bias", ("parameter gradient", "optimizer gradient"))
-    loss = model(torch.randn(4, 3)).sum()
-    scaler.scale(loss).backward()
-    scaler.step(optimizer)
-    scaler.update()
+    for _ in range(3):  # the scale grows after each
+        optimizer.zero_grad()
+        inputs = torch.randn(4, 3)
+        output = model(inputs) if root else model[1](model[0](inputs))
+        scaler.scale(output.sum()).backward()
+        if unscaled:
+            scaler.unscale_(optimizer)
+        scaler.step(optimizer)
+        scaler.update()
     clock.close()
     found = probes.records()
     kind = {series.key: series.kind for series in found.series}
+    assert len(found.key) == 9
     for index, key in enumerate(found.key.tolist()):
         expected = 1.0 if kind[key] == "gradient" else 4.0
-        assert found.maximum[index] == expected
+        assert found.maximum[index] == pytest.approx(expected, rel=1e-6)
+
+
+class NamelessScaler:
+    """One of which only the scale can be known; it halves it at each overflow."""
+
+    def __init__(self) -> None:
+        self.scale = 1024.0
+
+    def get_scale(self) -> float:
+        return self.scale
+
+    def step(self, optimizer: torch.optim.Optimizer, broken: bool) -> None:
+        if broken:
+            self.scale /= 2
+        else:
+            optimizer.step()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_steps_that_a_loss_scaler_leaves_out_are_steps(probes, own):
+    model, optimizer = model_and_optimizer()
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    nameless = NamelessScaler()
+    safe: list[int] = []
+    clock = StepClock(
+        model, optimizer, scaler if own else nameless, probes, lambda: safe.append(probes.step)
+    )
+    probes.watch(0, model[0], "0")
+    before = model[0].weight.detach().clone()
+    for broken in (True, True, False, True, False, False):
+        for _ in range(2):  # gradients are accumulated
+            loss = model(torch.randn(4, 3)).sum() * (torch.nan if broken else 1.0)
+            (scaler.scale(loss) if own else loss).backward()
+        if own:
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            nameless.step(optimizer, broken)
+        assert torch.equal(model[0].weight, before) == broken
+        before = model[0].weight.detach().clone()
+        optimizer.zero_grad()
+    clock.close()
+    assert safe == [1, 2, 3, 4, 5, 6]
+    found = probes.records()
+    assert found.step.tolist() == [step for step in safe for _ in range(2)]
+    assert found.micro.tolist() == [0, 1] * 6
+
+
+def test_a_loss_scaler_is_asked_once_a_forward(probes, monkeypatch):
+    model, optimizer = model_and_optimizer()
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    clock = StepClock(model, optimizer, scaler, probes, lambda: None)
+    probes.watch(0, model, "", ("output", "gradient"))
+    asked: list[float] = []
+    get_scale = scaler.get_scale
+    monkeypatch.setattr(scaler, "get_scale", lambda: asked.append(get_scale()) or asked[-1])
+    for _ in range(5):
+        scaler.scale(model(torch.randn(4, 3)).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    clock.close()
+    assert len(asked) == 5

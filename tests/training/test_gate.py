@@ -45,7 +45,8 @@ def test_open_it_lets_through_at_once():
 
 def test_pause_step_resume():
     gate, pending, steps = Gate(), Pending(), [0, 0]
-    gate.pause()
+    gate.attend(True)
+    assert gate.pause()
     thread = looping(gate, pending, steps)
     until(lambda: gate.held)
     assert steps[0] == 1
@@ -67,6 +68,7 @@ def test_pause_step_resume():
 
 def test_pausing_again_forgets_steps():
     gate = Gate()
+    gate.attend(True)
     gate.step()
     gate.pause()
     steps = [0, 0]
@@ -75,4 +77,20 @@ def test_pausing_again_forgets_steps():
     assert steps[0] == 1
     steps[1] = 1
     gate.resume()
+    thread.join(5)
+
+
+def test_nobody_is_waited_for_who_is_not_there():
+    gate, pending, steps = Gate(), Pending(), [0, 0]
+    assert not gate.pause()
+    gate.step()
+    assert not gate.pass_through(pending)
+    gate.attend(True)
+    gate.pause()
+    thread = looping(gate, pending, steps)
+    until(lambda: gate.held)
+    gate.attend(False)
+    until(lambda: steps[0] > 10)
+    assert not gate.shut
+    steps[1] = 1
     thread.join(5)

@@ -55,6 +55,23 @@ def test_a_forward_of_the_person_is_seen_at_once(model, joined):
         assert found.training is None
 
 
+def test_each_forward_of_the_person_is_a_step(model, joined):
+    with inspector_app.inspect(model, window=False) as session, joined(session) as peer:
+        rows = all_rows(peer.result(m.Attach()))
+        peer.result(m.Watch(rows=rows[:1], kinds=("output", "gradient")))
+        model(torch.randn(5, 4)).sum().backward()
+        field = m.InputField(name="input", shape=(3, 4))
+        assert peer.result(m.Run(fields=[field], repeat=2)).forwards == 2
+        peer.result(m.Capture(row=rows[0], kind="output"))
+        for _ in range(2):
+            model(torch.randn(5, 4)).sum().backward()
+        found = peer.result(m.GetRecords())
+        (captured,) = found.captures
+        assert (captured.state, captured.step) == ("kept", 4)
+        assert found.step.tolist() == [1, 1, 2, 3, 4, 4, 5, 5]
+        assert found.call.tolist() == [0] * 8
+
+
 def test_closing_removes_every_hook(model, joined, hook_guard):
     hook_guard(model)
     session = inspector_app.inspect(model, window=False)
@@ -64,6 +81,7 @@ def test_closing_removes_every_hook(model, joined, hook_guard):
         session.close()
         assert peer.closed()
     session.close()
+    assert not model._forward_pre_hooks
     assert running_sessions() == []
     assert not [thread for thread in threading.enumerate() if "inspector" in thread.name]
 

@@ -71,7 +71,7 @@ def test_a_peer_sees_the_model_and_every_record(joined):
         assert (opened.title, opened.training) == ("tiny", True)
         assert opened.totals.parameters == 74
         found = peer.result(m.GetRecords())
-    assert set(found.step.tolist()) == {1, 2, 3, 4, 5, 6}  # the last loss is logged after its step
+    assert set(found.step.tolist()) == {1, 2, 3, 4, 5}
     kinds = {series.kind for series in found.series}
     assert kinds == {"output", "gradient", "scalar"}
     leaves = {series.row for series in found.series if series.kind == "output"}
@@ -123,6 +123,44 @@ def test_a_paused_loop_goes_on_when_the_last_window_is_gone(joined):
         assert not thread.is_alive()
 
 
+def test_a_step_that_was_asked_for_is_measured_however_much_is_left_out(joined):
+    model, optimizer = small()
+    with (
+        inspector_app.watch(model, optimizer, budget=1e-6, window=False) as session,
+        joined(session) as peer,
+    ):
+        train(model, optimizer, 40)
+        assert session.state.every > 1_000
+        peer.result(m.Pause())
+        thread = threading.Thread(target=train, args=(model, optimizer, 4))
+        thread.start()
+        for _ in range(3):
+            until(lambda: session.state.held)
+            step = session.state.step
+            peer.result(m.StepOnce())
+            until(lambda step=step: session.state.step == step + 1 and session.state.held)
+            assert step + 1 in session._session.get_records().step.tolist()
+        peer.result(m.Resume())
+        thread.join(60)
+
+
+@pytest.mark.parametrize("last_words", [b"", b"\xff\0\0\0half a fr"])
+def test_an_alarm_stops_no_loop_whose_window_is_gone(joined, last_words):
+    model, optimizer = small()
+    with inspector_app.watch(model, optimizer, budget=None, window=False) as session:
+        with joined(session) as peer:
+            peer.result(m.SetAlarmRules(rules=m.AlarmRules(pause=("nan",))))
+            peer.socket.sendall(last_words)
+        until(lambda: not session._published.server._connections)
+        with torch.no_grad():
+            model[0].weight[0] = torch.nan
+        thread = threading.Thread(target=train, args=(model, optimizer, 20), daemon=True)
+        thread.start()
+        thread.join(60)
+        assert session.state.step == 21
+        assert not any(alarm.paused for alarm in session._session.get_records().alarms)
+
+
 _STOP = threading.Event()
 
 
@@ -151,6 +189,38 @@ def test_what_is_no_module_is_refused():
     with pytest.raises(TypeError, match=r"takes a torch\.nn\.Module, not int"):
         inspector_app.watch(5)
     assert running_sessions() == []
+
+
+class Unhookable(torch.optim.SGD):
+    def register_step_post_hook(self, hook):
+        raise RuntimeError("no hooks")
+
+
+def adam() -> torch.optim.Optimizer:
+    return torch.optim.Adam([nn.Parameter(torch.ones(1))])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        ({"optimizer": "adam"}, TypeError, r"takes a torch\.optim\.Optimizer .*, not str\.$"),
+        ({"optimizer": [adam()]}, TypeError, r"of several the one that steps last\), not list\.$"),
+        ({"loss_scaler": 1024.0}, TypeError, r"takes a GradScaler .*, not float\.$"),
+        ({"budget": "5%"}, TypeError, r"^The budget is a share .*, not '5%'\.$"),
+        ({"budget": 5}, ValueError, r"^The budget 5 is not between 0 and 1\.$"),
+        ({"probes": ["leafs"]}, RequestError, "matches no row"),
+        ({"optimizer": Unhookable([nn.Parameter(torch.ones(1))])}, RuntimeError, "no hooks"),
+    ],
+)
+def test_arguments_that_make_no_sense_leave_no_hook(arguments, error, sentence):
+    model, _ = small()
+    with pytest.raises(error, match=sentence):
+        inspector_app.watch(model, window=False, **arguments)
+    assert not any(module._forward_hooks for module in model.modules())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert running_sessions() == []
+    optimizer = arguments.get("optimizer")
+    assert not getattr(optimizer, "_optimizer_step_pre_hooks", None)
 
 
 def test_patterns_choose_what_is_watched(joined):

@@ -81,8 +81,8 @@ class Alarms:
     """Judges records; every method may be called from any thread."""
 
     def __init__(self) -> None:
-        #: Lets the training loop stand; None where there is none that can.
-        self.pause: Callable[[], None] | None = None
+        #: Lets the training loop stand, and tells whether it will; None where there is none.
+        self.pause: Callable[[], bool] | None = None
         self._rules = AlarmRules()
         self._version = 0
         self._lock = threading.Lock()
@@ -137,14 +137,14 @@ class Alarms:
             if not found:
                 return
             self._version += 1
-            pausing = False
+            pausing: list[_Entry] = []
             for one in found:
-                pausing |= self._note(one, rows, scaled)
+                pausing += self._note(one, rows, scaled)
+            if pausing and self.pause is not None and self.pause():
+                for entry in pausing:
+                    entry.paused = True
             while len(self._entries) > MAX_ALARMS:
                 del self._entries[min(self._entries, key=lambda key: self._entries[key].version)]
-            pause = self.pause
-        if pausing and pause is not None:
-            pause()
 
     def _find(self, rows: Rows) -> list[_Found]:
         rules, group = self._rules, self._groups[rows["key"]]
@@ -167,11 +167,11 @@ class Alarms:
             found.append(_Found("saturated", share >= rules.saturated, share))
         return found
 
-    def _note(self, found: _Found, rows: Rows, scaled: bool) -> bool:
-        """Count these records; returns whether one of them lets the loop stand."""
-        kind, pausing = found.kind, False
+    def _note(self, found: _Found, rows: Rows, scaled: bool) -> list[_Entry]:
+        """Count these records; returns the alarms for which the loop is to stand."""
+        kind, pausing = found.kind, list[_Entry]()
         keys, steps, counts = rows["key"], rows["step"], rows["count"]
-        may_pause = kind in self._rules.pause and self.pause is not None
+        may_pause = kind in self._rules.pause
         for place in found.places:
             key, step, value = int(keys[place]), int(steps[place]), float(found.values[place])
             origin = key
@@ -189,7 +189,7 @@ class Alarms:
             entry.count += 1
             overflow = scaled and kind == "nan" and self._groups[key] == _GRADIENT
             if may_pause and not entry.paused and not overflow:
-                entry.paused = pausing = True
+                pausing.append(entry)
         return pausing
 
     # -- words -----------------------------------------------------------------------------------

@@ -18,9 +18,11 @@ from inspector_app.backend.probing.batch import Batch
 from inspector_app.backend.probing.captures import Captures
 from inspector_app.backend.probing.costs import Costs
 from inspector_app.backend.probing.device_batch import DeviceBatch
+from inspector_app.backend.probing.loss_scale import LossScale
 from inspector_app.backend.probing.parameters import ParameterProbe
 from inspector_app.backend.probing.probes import BACKWARD, ModuleProbe, short
 from inspector_app.backend.probing.records import RecordRing
+from inspector_app.backend.probing.scalars import as_number
 from inspector_app.backend.probing.units import saturation_limits
 from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.messages import ProbeKind, ProbeState, Records, Series
@@ -50,7 +52,8 @@ class ProbeSet:
         self.active = True  # whether this step is measured
         self.spent = 0.0  # seconds in hooks and flushes since the owner set it to 0
         self.forward = (0, 0)  # step and forward within it
-        self.gradient_exponent = 0  # gradients are 2**this too large: the loss was scaled
+        self.seen = 0  # the last step in which a tensor was taken
+        self.loss_scale = LossScale()  # by which gradients are too large
         self.ended = 0  # steps that were measured to their end
         self._probes: dict[int, tuple[ModuleProbe, nn.Module, RemovableHandle]] = {}
         self._parameters: dict[int, ParameterProbe] = {}
@@ -273,13 +276,16 @@ class ProbeSet:
 
         ``count`` tells of how many elements the tensor is a sample.
         """
+        self.seen = self.forward[0]
         with self._batch_lock:
             if self.batch.full or self.device_batch.full:
                 # The hook that is under way counts this time as its own.
                 self.costs.add(np.array([key], np.int32), -self._store())
             try:
                 where = (*(forward or self.forward), key, call, phase)
-                exponent = self.gradient_exponent if phase & BACKWARD else 0
+                exponent = 0
+                if phase & BACKWARD:
+                    tensor, exponent = self.loss_scale.taken_out(tensor)
                 self.batch.take(tensor, where, count, exponent)
             except ValueError as error:
                 return str(error)
@@ -288,17 +294,23 @@ class ProbeSet:
                 self.captures.offer(series, call, where[0], phase, tensor, exponent)
         return ""
 
-    def scalar(self, name: str, value: float | torch.Tensor) -> None:
-        """Record one number of this step under a name of its own."""
-        number = (
-            value.detach()
-            if isinstance(value, torch.Tensor)
-            else torch.tensor(float(value), dtype=torch.float64, device="cpu")
-        )
-        key = self.series_key(-1, name, "scalar", "")
-        if reason := self.take(
-            (number.double() if number.is_cpu else number).reshape(1), key, 0, 0
-        ):
+    def scalar(self, name: str, value: object, step: int = 0) -> None:
+        """Record one number under a name of its own; ``step`` 0 is the one that runs.
+
+        What cannot be recorded is told of as a failure.
+        """
+        seen = self.seen
+        try:
+            number = as_number(value)
+            key = self.series_key(-1, name, "scalar", "")
+            there = (step, 0) if 0 < step < self.step else None
+            reason = self.take(number, key, 0, 0, there)
+        except ValueError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - the person's training must go on
+            reason = short(error)
+        self.seen = seen  # numbers are no sign of a forward
+        if reason:
             self.failed(-1, name, f"{name} is left out: {reason}.")
 
     def end_step(self) -> None:
@@ -354,7 +366,7 @@ class ProbeSet:
         if not len(rows):
             return 0.0
         self.ring.extend(rows)
-        self.alarms.judge(rows, scaled=self.gradient_exponent != 0)
+        self.alarms.judge(rows, scaled=self.loss_scale.value != 1)
         seconds = perf_counter() - start
         self.costs.add(rows["key"], seconds)
         return seconds

@@ -53,8 +53,14 @@ class Budget:
         self.every = 1  # one of so many steps is measured
 
     def set_share(self, share: float | None) -> None:
-        """Set the limit; raises ValueError where it is not between 0 and 1."""
-        if share is not None and not 0 < share <= 1:
+        """Set the limit; raises ValueError where it is not between 0 and 1, TypeError for text."""
+        try:
+            sensible = share is None or 0 < share <= 1
+        except TypeError:
+            raise TypeError(
+                f"The budget is a share between 0 and 1 or None, not {share!r}."
+            ) from None
+        if not sensible:
             raise ValueError(f"The budget {share} is not between 0 and 1.")
         self.share = share
         if share is None:

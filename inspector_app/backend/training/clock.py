@@ -4,11 +4,13 @@ A step ends after ``optimizer.step()`` where an optimizer is known, else where t
 (:meth:`StepClock.step`), else with the next outermost forward.  There the model may be looked at
 and changed: that is the *safe point*.  The last of the three is weaker, since a backward of the
 former forward may still come.
+
+A loss scaler leaves out ``optimizer.step()`` where gradients overflow: such a step ends with the
+next outermost forward after ``scaler.update()``.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +20,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from inspector_app.backend.probing.loss_scale import LossScale
 from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.probing.probes import ProbeHook
 
@@ -37,7 +40,8 @@ class _RootHook(ProbeHook):
 class StepClock:
     """Counts steps for a :class:`ProbeSet` and calls ``safe_point`` between two of them.
 
-    Belongs to the training thread; :meth:`close` removes every hook and may be called twice.
+    Belongs to the training thread (``thread``, else the first that runs the model);
+    :meth:`close` removes every hook and may be called twice.
     """
 
     def __init__(
@@ -47,23 +51,32 @@ class StepClock:
         loss_scaler: Any,
         probes: ProbeSet,
         safe_point: Callable[[], None],
+        thread: int | None = None,
     ) -> None:
         self._probes = probes
         self._safe_point = safe_point
-        self._scaler = loss_scaler
+        self._loss_scale = probes.loss_scale = LossScale(loss_scaler)
         self._optimizer = optimizer
         self._told = optimizer is not None  # the end of steps is told, not guessed
         self._inside = 0  # outermost forwards under way: 0 or 1, more where it calls itself
         self._forwards = 0  # of this step
-        self._thread: int | None = None  # the loop's, as far as it is known
+        self._updates = 0  # of the loss scaler before the last of them
+        self._thread = thread  # the loop's, as far as it is known
         self._handles: list[RemovableHandle] = []
+        try:
+            self._hook(model, optimizer)
+        except BaseException:
+            self.close()
+            raise
+        probes.begin_step()
+
+    def _hook(self, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
         begins, ends = _RootHook(self._forward_begins), _RootHook(self._forward_ends)
         self._handles.append(nn.Module.register_forward_pre_hook(model, begins))
         self._handles.append(nn.Module.register_forward_hook(model, ends, always_call=True))
         if optimizer is not None:
             self._handles.append(optimizer.register_step_pre_hook(self._update_begins))
             self._handles.append(optimizer.register_step_post_hook(self._update_ends))
-        probes.begin_step()
 
     @property
     def kind(self) -> str:
@@ -73,6 +86,13 @@ class StepClock:
         if self._told:
             return "at each session.step()"
         return "before each forward of the model (weaker: a backward may still come)"
+
+    @property
+    def step_of_numbers(self) -> int:
+        """The step that a number given now belongs to: the last one until a forward begins."""
+        step = self._probes.step
+        begun = self._forwards or self._probes.seen == step
+        return step if begun else max(step - 1, 1)
 
     def close(self) -> None:
         """Remove the hooks."""
@@ -94,12 +114,15 @@ class StepClock:
         self._inside += 1
         if self._inside > 1:
             return
-        if self._forwards and not self._told:
+        scale = self._loss_scale
+        scale.ask()
+        skipped = self._optimizer is not None and scale.updates != self._updates
+        self._updates = scale.updates
+        if self._forwards and (skipped or not self._told):
             self._end_step()
         elif self._forwards:
             self._probes.begin_forward()
         self._forwards += 1
-        self._probes.gradient_exponent = self._scale()[1]
 
     def _forward_ends(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if self._counts():
@@ -118,9 +141,9 @@ class StepClock:
         return self._thread == threading.get_ident()
 
     def _update_begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        # A fused optimizer divides by the scale itself, in the step.
-        fused = any(group.get("fused") for group in optimizer.param_groups)
-        self._probes.before_update(self._scale()[0] if fused else 1.0)
+        # A fused optimizer divides by the scale itself, in the step, unless that is done already.
+        scaled = getattr(optimizer, "grad_scale", None) is not None
+        self._probes.before_update(self._loss_scale.now() if scaled else 1.0)
 
     def _update_ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._probes.after_update()
@@ -130,13 +153,6 @@ class StepClock:
         self._thread = threading.get_ident()
         self._forwards = 0
         self._probes.end_step()
+        self._loss_scale.forget()
         self._safe_point()
         self._probes.begin_step()
-
-    def _scale(self) -> tuple[float, int]:
-        """What the loss is multiplied with, and the exponent where that is a power of two."""
-        if self._scaler is None or not self._scaler.is_enabled():
-            return 1.0, 0
-        scale = float(self._scaler.get_scale())
-        mantissa, exponent = math.frexp(scale)
-        return scale, exponent - 1 if mantissa == 0.5 else 0

@@ -18,11 +18,13 @@ class Pending(Protocol):
 class Gate:
     """Open, or shut: then the training thread stays in :meth:`pass_through`.
 
-    All but :meth:`pass_through` may be called from any thread.
+    It can be shut only while it is attended: nobody else would open it again.  All but
+    :meth:`pass_through` may be called from any thread.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
+        self._attended = False
         self._shut = False
         self._steps = 0  # still to be let through one by one
         self._held = False
@@ -37,11 +39,19 @@ class Gate:
         """Whether the loop stands there now."""
         return self._held
 
-    def pause(self) -> None:
-        """Let the loop stand at the next safe point."""
+    def attend(self, attended: bool) -> None:
+        """Somebody is there now, or nobody any more: then the loop goes on."""
         with self._changed:
-            self._shut = True
+            self._attended = attended
+        if not attended:
+            self.resume()
+
+    def pause(self) -> bool:
+        """Let the loop stand at the next safe point; returns whether it will."""
+        with self._changed:
+            self._shut = self._attended
             self._steps = 0
+            return self._shut
 
     def resume(self) -> None:
         """Let the loop go on."""
@@ -53,29 +63,33 @@ class Gate:
     def step(self) -> None:
         """Let the loop make one step, then stand again."""
         with self._changed:
-            self._shut = True
-            self._steps += 1
-            self._changed.notify_all()
+            if self._attended:
+                self._shut = True
+                self._steps += 1
+                self._changed.notify_all()
 
     def wake(self) -> None:
         """A request has come: the loop, where it stands, carries it out."""
         with self._changed:
             self._changed.notify_all()
 
-    def pass_through(self, pending: Pending) -> None:
-        """A safe point: carry out what waits, and stand here while the gate is shut."""
+    def pass_through(self, pending: Pending) -> bool:
+        """A safe point: carry out what waits, and stand here while the gate is shut.
+
+        Returns whether the step that follows was asked for by itself.
+        """
         pending.safe_point()
         if not self._shut:  # the usual case costs nothing more
-            return
+            return False
         self._held = True
         try:
             while True:
                 with self._changed:
                     if self._steps:
                         self._steps -= 1
-                        return
+                        return True
                     if not self.shut:
-                        return
+                        return False
                     self._changed.wait(_PATIENCE)
                 pending.safe_point()
         finally:

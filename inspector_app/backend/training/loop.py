@@ -54,6 +54,16 @@ class TrainingSession:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"watch() takes a torch.nn.Module, not {type(model).__name__}.")
+        if not isinstance(optimizer, torch.optim.Optimizer | None):
+            raise TypeError(
+                "watch() takes a torch.optim.Optimizer as its optimizer (of several the one that "
+                f"steps last), not {type(optimizer).__name__}."
+            )
+        if loss_scaler is not None and not hasattr(loss_scaler, "get_scale"):
+            raise TypeError(
+                "watch() takes a GradScaler as its loss_scaler, or what has get_scale() like it, "
+                f"not {type(loss_scaler).__name__}."
+            )
         self._rank, self._ranks = rank_of_process()
         self._budget = Budget(budget, doubling=self._ranks > 1)
         self._gate = Gate()
@@ -76,7 +86,7 @@ class TrainingSession:
             self._clock.close()
             self._session.close()
             raise
-        self._published.server.on_last_peer_gone = self._gate.resume
+        self._published.server.on_attended = self._gate.attend
         self._since = time.perf_counter()
         atexit.register(self.close)
         remember(self)
@@ -102,10 +112,15 @@ class TrainingSession:
             self._clock.step()
 
     def log(self, **scalars: float | torch.Tensor) -> None:
-        """Record numbers of this step, to be drawn as curves: ``session.log(loss=loss)``."""
+        """Record numbers of a step, to be drawn as curves: ``session.log(loss=loss)``.
+
+        It is the step that runs or, until its first forward begins, the one that has just ended.
+        What is no number does no harm: the window tells that it was left out.
+        """
         if not self._closed:
+            step = self._clock.step_of_numbers
             for name, value in scalars.items():
-                self._session.probes.scalar(name, value)
+                self._session.probes.scalar(name, value, step)
 
     def close(self) -> None:
         """Remove every hook and stop listening; may be called twice."""
@@ -138,7 +153,8 @@ class TrainingSession:
         probes.spent = 0.0
         if self._budget.sample != probes.batch.sample:
             probes.set_sample(self._budget.sample)
-        self._gate.pass_through(self._executor)
+        if self._gate.pass_through(self._executor):
+            probes.active = True  # a step that somebody asked for is one to be seen
         self._since = time.perf_counter()
 
     # -- the loop, as the session sees it --------------------------------------------------------

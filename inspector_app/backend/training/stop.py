@@ -9,6 +9,7 @@ from torch import nn
 
 from inspector_app.backend.jobs import ThreadExecutor
 from inspector_app.backend.session import Session
+from inspector_app.backend.training.clock import StepClock
 from inspector_app.backend.training.forking import remember, unhook
 from inspector_app.backend.training.publishing import (
     PublishedSession,
@@ -33,9 +34,14 @@ class StoppedSession:
         self._executor = ThreadExecutor()
         name = title_of(model, title)
         self._session.adopt(model, with_rank(name), edits=rank_of_process()[1] == 1)
+        # Each forward of the person is a step; runs for a window count theirs, in another thread.
+        self._clock = StepClock(
+            model, None, None, self._session.probes, lambda: None, threading.get_ident()
+        )
         try:
             self._published = PublishedSession(self._session, self._executor, name)
         except BaseException:
+            self._clock.close()
             self._session.close()
             raise
         self._thread = threading.Thread(
@@ -61,6 +67,7 @@ class StoppedSession:
     def let_go_in_child(self) -> None:
         """In the child of a fork: neither watch nor listen there."""
         self._closed = True
+        self._clock.close()
         unhook(self._session.probes)
         self._published.let_go_in_child()
 
@@ -70,6 +77,7 @@ class StoppedSession:
             return
         self._closed = True
         atexit.unregister(self.close)
+        self._clock.close()
         self._published.close()  # which also stops what runs for a window
         self._executor.close()
         self._thread.join(timeout=5)

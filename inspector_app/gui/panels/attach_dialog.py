@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from inspector_app.gui.panels.forms import LABELS, label_for
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.protocol.errors import RequestError
-from inspector_app.sessions import SessionEntry, running_sessions, token_of
+from inspector_app.sessions import SessionEntry, running_sessions, token_of, where_looked
 from widgets.empty_state import EmptyState
 from widgets.theme import GRID, mono_font
 
@@ -104,6 +104,7 @@ class AttachDialog(QDialog):
         """List the sessions that are there now; what is chosen stays chosen."""
         try:
             entries, self._problem = running_sessions(), ""
+            self.empty.set_sentence(f"{_NONE} {where_looked()}")
         except (OSError, RequestError) as error:
             entries, self._problem = [], str(error)
         if entries != self._entries:

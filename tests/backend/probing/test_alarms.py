@@ -150,7 +150,7 @@ def test_more_series_than_there_was_room_for():
 
 def test_only_kinds_that_pause_do_and_each_alarm_once(alarms):
     paused = []
-    alarms.pause = lambda: paused.append(True)
+    alarms.pause = lambda: paused.append(True) is None
     judged(alarms, record(0, nan=1))
     alarms.set_rules(AlarmRules(pause=("nan",)))
     assert alarms.prompt
@@ -163,9 +163,18 @@ def test_only_kinds_that_pause_do_and_each_alarm_once(alarms):
     assert len(paused) == 1
 
 
+def test_a_loop_that_does_not_stand_is_no_pause(alarms):
+    attended = []
+    alarms.pause = lambda: bool(attended)
+    alarms.set_rules(AlarmRules(pause=("nan",)))
+    assert not judged(alarms, record(0, nan=1))[0].paused
+    attended.append("a window")
+    assert judged(alarms, record(0, step=2, nan=1))[0].paused
+
+
 def test_overflows_of_a_scaled_loss_pause_nothing(alarms):
     paused = []
-    alarms.pause = lambda: paused.append(True)
+    alarms.pause = lambda: paused.append(True) is None
     alarms.set_rules(AlarmRules(pause=("nan",)))
     alarms.judge(record(1, positive_infinity=1), scaled=True)
     assert (len(alarms.since(0)[0]), paused) == (1, [])
@@ -190,6 +199,21 @@ def test_every_record_is_judged_however_small_the_ring():
     assert found.alarms_version == 1
 
 
+@pytest.mark.parametrize("scale", [1.0, 1000.0, 1024.0])
+def test_overflows_pause_nothing_whatever_the_scale(scale):
+    paused: list[float] = []
+    with ProbeSet() as probes:
+        probes.alarms.pause = lambda: paused.append(scale) is None
+        probes.alarms.set_rules(AlarmRules(pause=("nan",)))
+        probes.loss_scale.value = scale
+        model = nn.Identity()
+        probes.watch(0, model, "layer", ("gradient",))
+        output = model(torch.ones(3, requires_grad=True))
+        output.backward(torch.full((3,), math.inf))
+        probes.flush()
+    assert paused == ([] if scale != 1.0 else [1.0])
+
+
 @pytest.fixture
 def own_folder(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))
@@ -211,6 +235,7 @@ def test_an_alarm_lets_the_loop_stand_in_the_step_that_raised_it():
             optimizer.zero_grad()
 
     with inspector_app.watch(model, optimizer, budget=None, window=False) as session:
+        session._gate.attend(True)
         inner = session._session
         inner.set_alarm_rules(AlarmRules(pause=("nan",)))
         thread = threading.Thread(target=loop)

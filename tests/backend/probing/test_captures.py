@@ -88,7 +88,7 @@ def test_gradients_leaves_and_calls_are_told_apart(session):
 def test_gradients_of_a_scaled_loss_are_those_of_the_loss(session):
     watched(session, nn.Identity())
     session.capture(0, "gradient")
-    session.probes.gradient_exponent = 16
+    session.probes.loss_scale.value = 65536.0
     output = ran(session, torch.ones(2, dtype=torch.float16, requires_grad=True))
     (output * 3).backward(torch.full((2,), 1e-2, dtype=torch.float16))
     (kept,) = session.get_records().captures

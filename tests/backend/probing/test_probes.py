@@ -248,7 +248,7 @@ def test_unwatched_before_the_backward(probes):
 def test_gradients_of_a_scaled_loss_are_those_of_the_loss(probes):
     model = nn.Linear(3, 3)
     probes.watch(0, model, "m", ("gradient",))
-    probes.gradient_exponent = 16
+    probes.loss_scale.value = 65536.0
     (model(torch.randn(2, 3)).sum() * 65536).backward()
     found = probes.records()
     assert (found.minimum[0], found.maximum[0], found.mean[0]) == (1.0, 1.0, 1.0)
