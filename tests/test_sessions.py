@@ -50,7 +50,7 @@ def bound(entry: SessionEntry, backlog: int) -> socket.socket:
     return one
 
 
-@pytest.mark.parametrize("process", [os.getpid(), 1, GONE])
+@pytest.mark.parametrize("process", [os.getpid(), 1, GONE], ids=["ours", "another", "gone"])
 def test_what_listens_counts_and_not_the_id_of_the_process(process):
     entry = announced("unix:{folder}/socket", process)
     with bound(entry, 5):
