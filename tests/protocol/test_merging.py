@@ -38,7 +38,7 @@ tensors = st.lists(numbers, max_size=40)
 def measured(*values: list[float], octaves: bool = False, wide: bool = False) -> Records:
     """Records of tensors, one a step, in the series 0."""
     batch = Batch()
-    batch.octaves = octaves
+    batch.measuring.octaves = octaves
     for step, content in enumerate(values):
         tensor = torch.tensor(content, dtype=torch.float64 if wide else torch.float32)
         batch.take(tensor, (step, 0, 0, 0, 1))

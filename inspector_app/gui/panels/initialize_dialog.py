@@ -79,7 +79,7 @@ class InitializeDialog(PlanDialog):
         self.scheme_box.setFont(mono_font())
         self.scheme_box.addItems(list(SCHEMES))
         self.explanation = ToneLabel(tone="muted")
-        self.explanation.reserve_lines(7 * GRID)
+        self.explanation.reserve_lines(8 * GRID)
         self._arguments = QWidget()
         self._arguments_form = QFormLayout(self._arguments)
         self._arguments_form.setContentsMargins(0, 0, 0, 0)
