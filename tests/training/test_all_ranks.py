@@ -7,16 +7,13 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from inspector_app.gui import app
-from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.main_window import MainWindow
-from inspector_app.gui.settings import Settings
 from inspector_app.protocol.messages import BINS, Attach
 from inspector_app.protocol.ranges import linear_range
 from inspector_app.sessions import running_sessions, token_of
+from tests.gui.windows import real_window
 from tests.training.test_gate import until
 from tests.training.test_ranks import free_port
-from widgets.theme import ThemeManager
 
 STEPS = 6
 RANK = """
@@ -66,19 +63,8 @@ torch.distributed.destroy_process_group()
 
 @pytest.fixture
 def window(qtbot, qapp, tmp_path):
-    app.make_application()
-    before = qapp.palette(), qapp.styleSheet(), qapp.font()
-    themes = ThemeManager(qapp, "light")
-    window = MainWindow(ClientSession(), Settings(tmp_path / "settings.ini"), themes)
-    qtbot.addWidget(window)
-    window.show()
-    yield window
-    window.close_now()
-    window.session.deleteLater()
-    themes.deleteLater()
-    qapp.setPalette(before[0])
-    qapp.setStyleSheet(before[1])
-    qapp.setFont(before[2])
+    with real_window(qtbot, qapp, tmp_path) as window:
+        yield window
 
 
 def choose(window: MainWindow, text: str) -> None:

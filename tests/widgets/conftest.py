@@ -18,10 +18,12 @@ from widgets.theme import ThemeManager
 
 @pytest.fixture(scope="package")
 def shared_manager(qapp: QApplication) -> Iterator[ThemeManager]:
+    font = qapp.font()
     manager = examples.prepare(qapp)
     yield manager
     qapp.setStyleSheet("")
     qapp.setPalette(QPalette())
+    qapp.setFont(font)
 
 
 @pytest.fixture(autouse=True)
