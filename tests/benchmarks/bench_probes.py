@@ -1,8 +1,10 @@
 """What watching costs: a training step with all leaves' outputs and gradients, and single tensors.
 
-Bare and watched steps alternate in one process; printed are ratios of medians, and the bare step
-against itself as the measure of noise.  One thread: on a busy machine threads wait for each other,
-which measures the neighbours.  TensorBoard and wandb are compared with where they are installed::
+Bare and watched steps alternate in one process; printed are medians of ratios, and the bare step
+against itself as the measure of noise.  ``floor`` is one ``aminmax`` for each of the same tensors
+in hooks that do nothing else: what exact extremes cost on this machine.  One thread: on a busy
+machine threads wait for each other, which measures the neighbours.  TensorBoard and wandb are
+compared with where they are installed::
 
     python tests/benchmarks/bench_probes.py [steps|budget|tensors|peers]
 """
@@ -15,17 +17,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
+from transformers import ResNetConfig, ResNetModel
 
 import inspector_app
 from inspector_app.backend.probing import exact
 from inspector_app.backend.probing.batch import Batch
 from inspector_app.backend.probing.probe_set import ProbeSet
 
+Hooks = list[RemovableHandle]
 ROUNDS = 31
 STEPS = 200
+SESSIONS = 3
 TOGETHER = 16  # tensors flushed together, as a step does
 
 
@@ -79,8 +86,28 @@ def transformer() -> tuple[nn.Module, torch.Tensor]:
     return model, torch.randint(1000, (8, 64))
 
 
+class Pooled(nn.Module):
+    """The pooled output of a backbone."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.backbone(x).pooler_output
+
+
 def resnet() -> tuple[nn.Module, torch.Tensor]:
-    """A small residual network for images of 32 x 32."""
+    """ResNet-18 (He et al., 2015), as transformers builds it; 16 images of 64 x 64."""
+    sizes = [64, 128, 256, 512]
+    config = ResNetConfig(
+        embedding_size=64, hidden_sizes=sizes, depths=[2, 2, 2, 2], layer_type="basic"
+    )
+    return Pooled(ResNetModel(config)), torch.randn(16, 3, 64, 64)
+
+
+def narrow_resnet() -> tuple[nn.Module, torch.Tensor]:
+    """A residual network 32 channels wide: little is computed for each element it puts out."""
     model = nn.Sequential(
         nn.Conv2d(3, 32, 3, 1, 1),
         nn.BatchNorm2d(32),
@@ -121,11 +148,30 @@ def training(
     return step
 
 
+def hooked(modules: list[nn.Module], look: Callable[[int, str, torch.Tensor], object]) -> Hooks:
+    """Hooks that ``look`` at every output and its gradient: row, kind and tensor."""
+
+    def forward_hook(row: int) -> Callable[..., None]:
+        def seen(module: nn.Module, args: object, output: object) -> None:
+            if not isinstance(output, torch.Tensor):
+                return
+            look(row, "output", output.detach())
+            if output.requires_grad:
+                output.register_hook(lambda gradient: ignore(look(row, "gradient", gradient)))
+
+        return seen
+
+    def ignore(_: object) -> None:
+        """A hook that returns something would replace the gradient."""
+
+    return [module.register_forward_hook(forward_hook(i)) for i, module in enumerate(modules)]
+
+
 def compare(name: str, model: nn.Module, inputs: torch.Tensor) -> None:
     """Print what watching every leaf of ``model`` costs."""
-    probes, step = ProbeSet(), training(model, inputs)
-    watched_modules = leaves(model)
-    times: dict[str, list[float]] = {"bare": [], "bare again": [], "watched": []}
+    probes, step, modules = ProbeSet(), training(model, inputs), leaves(model)
+    names = ("bare", "floor", "watched", "bare again")
+    times: dict[str, list[float]] = {name: [] for name in names}
 
     def watched() -> None:
         probes.begin_step()
@@ -134,35 +180,53 @@ def compare(name: str, model: nn.Module, inputs: torch.Tensor) -> None:
 
     for _ in range(ROUNDS):
         times["bare"].append(seconds(step))
-        for row, module in enumerate(watched_modules):
+        handles = hooked(modules, lambda row, kind, tensor: tensor.aminmax())
+        times["floor"].append(seconds(step))
+        for handle in handles:
+            handle.remove()
+        for row, module in enumerate(modules):
             probes.watch(row, module, str(row), ("output", "gradient"))
         times["watched"].append(seconds(watched))
         probes.clear()
         times["bare again"].append(seconds(step))
     bare = [(a + b) / 2 for a, b in zip(times["bare"], times["bare again"], strict=True)]
-    pairs = statistics.median(w / b for w, b in zip(times["watched"], bare, strict=True))
-    again = zip(times["bare again"], times["bare"], strict=True)
+    floor, pairs = (
+        statistics.median(w / b for w, b in zip(times[of], bare, strict=True))
+        for of in ("floor", "watched")
+    )
+    noise = zip(times["bare again"], times["bare"], strict=True)
     print(
-        f"{name}: {len(watched_modules)} leaf modules, bare {statistics.median(bare) * 1e3:.1f} ms,"
-        f" watched {pairs:.3f}x, bare again {statistics.median(b / a for b, a in again):.3f}x"
+        f"{name}: {len(modules)} leaf modules, bare {statistics.median(bare) * 1e3:.1f} ms,"
+        f" watched {pairs:.3f}x, floor {floor:.3f}x,"
+        f" bare again {statistics.median(b / a for b, a in noise):.3f}x"
     )
 
 
 def compare_budget(name: str, build: Callable[[], tuple[nn.Module, torch.Tensor]]) -> None:
-    """Print what watching costs over 200 steps under the default budget, from the first one on."""
+    """Print what watching costs over 200 steps under the default budget, from the first one on.
+
+    Several times, each between bare steps: in the minute that it takes a machine changes its pace.
+    """
     model, inputs = build()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
     step = training(model, inputs, optimizer)
     step()
-    before = [seconds(step) for _ in range(STEPS // 2)]
-    # Not by turns: what stands between two steps of a watched loop counts as its own.
-    with inspector_app.watch(model, optimizer, window=False) as session:
-        watched = sum(seconds(step) for _ in range(STEPS))
-        state = session.state
-    after = [seconds(step) for _ in range(STEPS // 2)]
+    ratios: list[float] = []
+    noise: list[float] = []
+    for _ in range(SESSIONS):
+        before = sum(seconds(step) for _ in range(STEPS // 2))
+        # Not by turns: what stands between two steps of a watched loop counts as its own.
+        with inspector_app.watch(model, optimizer, window=False) as session:
+            watched = sum(seconds(step) for _ in range(STEPS))
+            state = session.state
+        after = sum(seconds(step) for _ in range(STEPS // 2))
+        ratios.append(watched / (before + after))
+        noise.append(after / before)
+    told = ", ".join(f"{ratio:.3f}" for ratio in ratios)
     print(
-        f"{name}: {STEPS} steps in the default budget {watched / sum(before + after):.3f}x, bare "
-        f"steps after and before {sum(after) / sum(before):.3f}x. {state.thinned}"
+        f"{name}: {STEPS} steps in the default budget {statistics.median(ratios):.3f}x"
+        f" (of {told}), bare steps after and before {statistics.median(noise):.3f}x."
+        f" {state.thinned}"
     )
 
 
@@ -195,35 +259,66 @@ def compare_elements(count: int, dtype: torch.dtype) -> None:
 
 
 def compare_peers(name: str, model: nn.Module, inputs: torch.Tensor) -> None:
-    """Print what histograms of TensorBoard for all outputs and gradients cost, if installed."""
-    if not importlib.util.find_spec("tensorboard"):
-        return
-    from torch.utils.tensorboard import SummaryWriter
+    """Print what peers that are installed take for it, and what we take in the same run."""
+    step, modules = training(model, inputs), leaves(model)
+    with tempfile.TemporaryDirectory() as folder, ProbeSet() as probes:
+        peers: dict[str, Callable[[], float]] = {"watched": lambda: ours(probes, modules, step)}
+        if importlib.util.find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
 
-    step = training(model, inputs)
-    with tempfile.TemporaryDirectory() as folder:
-        writer = SummaryWriter(folder)
+            writer = SummaryWriter(folder)
+            peers["TensorBoard add_histogram"] = lambda: tensorboard(writer, modules, step)
+        if importlib.util.find_spec("wandb"):
+            import wandb
 
-        def forward_hook(row: int) -> Callable[..., None]:
-            def seen(module: nn.Module, args: object, output: torch.Tensor) -> None:
-                writer.add_histogram(f"output/{row}", output)
-                if output.requires_grad:
-                    output.register_hook(lambda g: writer.add_histogram(f"gradient/{row}", g))
-
-            return seen
-
-        times: list[list[float]] = [[], []]
+            run = wandb.init(mode="offline", dir=folder, project="bench", settings={"silent": True})
+            peers["wandb.watch(log='all', log_freq=1)"] = lambda: wandb_watch(wandb, model, step)
+        times: dict[str, list[float]] = {peer: [] for peer in peers}
         for _ in range(7):
-            times[0].append(seconds(step))
-            handles = [
-                m.register_forward_hook(forward_hook(i)) for i, m in enumerate(leaves(model))
-            ]
-            times[1].append(seconds(step))
-            for handle in handles:
-                handle.remove()
-        writer.close()
-    bare, watched = map(statistics.median, times)
-    print(f"{name}: TensorBoard add_histogram {watched / bare:.2f}x")
+            bare = seconds(step)
+            for peer, call in peers.items():
+                times[peer].append(call() / bare)
+        for peer, ratios in times.items():
+            print(f"{name}: {peer} {statistics.median(ratios):.2f}x")
+        if "wandb" in sys.modules:
+            run.finish()
+
+
+def ours(probes: ProbeSet, modules: list[nn.Module], step: Callable[[], None]) -> float:
+    """Seconds of a step with every output and gradient watched."""
+    for row, module in enumerate(modules):
+        probes.watch(row, module, str(row), ("output", "gradient"))
+
+    def watched() -> None:
+        probes.begin_step()
+        step()
+        probes.end_step()
+
+    taken = seconds(watched)
+    probes.clear()
+    return taken
+
+
+def tensorboard(writer: Any, modules: list[nn.Module], step: Callable[[], None]) -> float:
+    """Seconds of a step with a histogram of every output and gradient."""
+    handles = hooked(modules, lambda row, kind, x: writer.add_histogram(f"{kind}/{row}", x))
+    taken = seconds(step)
+    for handle in handles:
+        handle.remove()
+    return taken
+
+
+def wandb_watch(wandb: Any, model: nn.Module, step: Callable[[], None]) -> float:
+    """Seconds of a step with histograms of every parameter and its gradient."""
+
+    def logged() -> None:
+        step()
+        wandb.log({"step": 1})
+
+    wandb.watch(model, log="all", log_freq=1)
+    taken = seconds(logged)
+    wandb.unwatch(model)
+    return taken
 
 
 if __name__ == "__main__":
@@ -232,10 +327,11 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     if "steps" in wanted:
         compare("transformer", *transformer())
-        compare("resnet", *resnet())
+        compare("ResNet-18", *resnet())
+        compare("narrow ResNet", *narrow_resnet())
     if "budget" in wanted:
-        compare_budget("transformer", transformer)
-        compare_budget("resnet", resnet)
+        for called, build in (("transformer", transformer), ("ResNet-18", resnet)):
+            compare_budget(called, build)
     if "tensors" in wanted:
         exact.prepare()
         for elements in (1_000_000, 10_000_000, 100_000_000):
