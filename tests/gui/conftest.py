@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from inspector_app.gui import app
 from inspector_app.gui.main_window import MainWindow
-from inspector_app.gui.settings import Settings
 from inspector_app.protocol.table import RowTable
 from tests.gui.fake_session import FakeSession
 from tests.gui.tables import small_table
-from widgets.theme import ThemeManager
+from tests.gui.windows import TOKEN, shown_window
 
 
 @pytest.fixture
@@ -55,16 +53,15 @@ def in_the_clone(monkeypatch) -> None:
 @pytest.fixture
 def window(qtbot, qapp, fake_session, tmp_path) -> Iterator[MainWindow]:
     """The main window on a session with nothing open."""
-    app.make_application()
-    before = qapp.palette(), qapp.styleSheet(), qapp.font()
-    themes = ThemeManager(qapp, "light")
-    window = MainWindow(fake_session, Settings(tmp_path / "settings.ini"), themes)
-    qtbot.addWidget(window)
-    window.resize(1200, 800)
-    window.show()
-    yield window
-    window.close_now()
-    themes.deleteLater()
-    qapp.setPalette(before[0])
-    qapp.setStyleSheet(before[1])
-    qapp.setFont(before[2])
+    with shown_window(qtbot, qapp, tmp_path, fake_session) as window:
+        window.resize(1200, 800)
+        yield window
+
+
+@pytest.fixture
+def joined(qtbot, window) -> MainWindow:
+    """The main window, joined to a training in which rows 1 and 3 are watched."""
+    window.session.backend.watched = [1, 3]
+    window.session.attach("unix:/nowhere/socket", TOKEN)
+    qtbot.waitUntil(lambda: window.training.state is not None)
+    return window

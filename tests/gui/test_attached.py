@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
 from inspector_app import sessions
 from inspector_app.gui.client.records import INTERVAL
@@ -23,9 +22,8 @@ from inspector_app.protocol.messages import (
 )
 from inspector_app.protocol.table import Role
 from inspector_app.sessions import SessionEntry
-from tests.gui.windows import asked, settle, trigger
+from tests.gui.windows import TOKEN, asked, settle, trigger
 
-TOKEN = "ab" * 32
 STATE = TrainingState(
     step=1234,
     paused=False,
@@ -37,14 +35,6 @@ STATE = TrainingState(
     every=4,
     thinned="Checked every 4th step, samples of 512: to take less than 5%.",
 )
-
-
-@pytest.fixture
-def joined(qtbot, window):
-    window.session.backend.watched = [1, 3]
-    window.session.attach("unix:/nowhere/socket", TOKEN)
-    qtbot.waitUntil(lambda: window.training.state is not None)
-    return window
 
 
 def test_what_is_said_of_a_loop():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-import pytest
 from PySide6.QtWidgets import QFileDialog
 
 from inspector_app.gui.views.captured import CapturedView, state_text, value_lines
@@ -17,19 +16,10 @@ from inspector_app.protocol.messages import (
 )
 from tests.gui.windows import asked, settle, trigger
 
-TOKEN = "ab" * 32
 WAITING = Captured(number=0, row=1, leaf="", kind="output", call=0, state="waiting")
 KEPT = msgspec.structs.replace(
     WAITING, state="kept", step=1234, shape=(4, 8), dtype="float32", bytes=128
 )
-
-
-@pytest.fixture
-def joined(qtbot, window):
-    window.session.backend.watched = [1, 3]
-    window.session.attach("unix:/nowhere/socket", TOKEN)
-    qtbot.waitUntil(lambda: window.training.state is not None)
-    return window
 
 
 def view_of(window) -> CapturedView:

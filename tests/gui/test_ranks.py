@@ -19,9 +19,8 @@ from inspector_app.sessions import SessionEntry
 from tests.gui.fake_backend import FakeBackend
 from tests.gui.fake_rank import FakeRank
 from tests.gui.tables import small_table
-from tests.gui.windows import asked
+from tests.gui.windows import TOKEN, asked
 
-TOKEN = "ab" * 32
 STEM, NORM = 1, 3  # rows that are watched
 
 

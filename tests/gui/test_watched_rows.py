@@ -6,23 +6,12 @@ import math
 
 import msgspec
 import numpy as np
-import pytest
 from PySide6.QtCore import Qt
 
 from inspector_app.protocol.messages import GetProbeStates, ProbeState
 from tests.gui.fake_backend import make_records
 from tests.gui.windows import asked
 from widgets.tree_row import TreeRole
-
-TOKEN = "ab" * 32
-
-
-@pytest.fixture
-def joined(qtbot, window):
-    window.session.backend.watched = [1, 3]
-    window.session.attach("unix:/nowhere/socket", TOKEN)
-    qtbot.waitUntil(lambda: window.training.state is not None)
-    return window
 
 
 def look(window, row):

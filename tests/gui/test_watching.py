@@ -10,21 +10,11 @@ from inspector_app.protocol.messages import PlanWatch, ProbeState, SetExact, Wat
 from inspector_app.protocol.table import Role
 from tests.gui.windows import asked, settle, trigger
 
-TOKEN = "ab" * 32
-
 
 @pytest.fixture
 def opened(qtbot, window):
     window.opening.open("fake.py:make")
     qtbot.waitUntil(lambda: window.session.target is not None and not window.session.pending)
-    return window
-
-
-@pytest.fixture
-def joined(qtbot, window):
-    window.session.backend.watched = [1, 3]
-    window.session.attach("unix:/nowhere/socket", TOKEN)
-    qtbot.waitUntil(lambda: window.training.state is not None)
     return window
 
 

@@ -12,23 +12,33 @@ from inspector_app.gui.main_window import MainWindow
 from inspector_app.gui.settings import Settings
 from widgets.theme import ThemeManager
 
+TOKEN = "ab" * 32  # of sessions that nobody listens for
+
 
 @contextmanager
-def real_window(qtbot, qapp, folder: Path) -> Iterator[MainWindow]:
-    """The window as the program makes it, with a session that starts real workers."""
+def shown_window(qtbot, qapp, folder: Path, session: ClientSession) -> Iterator[MainWindow]:
+    """The window as the program makes it, with settings in ``folder``."""
     app.make_application()
     before = qapp.palette(), qapp.styleSheet(), qapp.font()
     themes = ThemeManager(qapp, "light")
-    window = MainWindow(ClientSession(), Settings(folder / "settings.ini"), themes)
+    window = MainWindow(session, Settings(folder / "settings.ini"), themes)
     qtbot.addWidget(window)
     window.show()
     yield window
     window.close_now()
-    window.session.deleteLater()
     themes.deleteLater()
     qapp.setPalette(before[0])
     qapp.setStyleSheet(before[1])
     qapp.setFont(before[2])
+
+
+@contextmanager
+def real_window(qtbot, qapp, folder: Path) -> Iterator[MainWindow]:
+    """That window with a session that starts real workers."""
+    session = ClientSession()
+    with shown_window(qtbot, qapp, folder, session) as window:
+        yield window
+    session.deleteLater()
 
 
 def settle(qtbot, window) -> None:
