@@ -10,14 +10,14 @@ from torch.utils.hooks import RemovableHandle
 
 from inspector_app.backend.histograms import as_floats, as_real, in_memory_order
 from inspector_app.backend.probing.batch import sample_places
-from inspector_app.backend.probing.probes import ProbeHook, short
+from inspector_app.backend.probing.probes import Probe, short
 from inspector_app.protocol.messages import Floats, Phase, ProbeKind
 
 if TYPE_CHECKING:
     from inspector_app.backend.probing.probe_set import ProbeSet
 
 
-class ParameterProbe(ProbeHook):
+class ParameterProbe(Probe):
     """What is measured of one parameter.
 
     The gradient as it is accumulated comes from a hook on the parameter; what the optimizer sees,
@@ -32,14 +32,7 @@ class ParameterProbe(ProbeHook):
         path: str,
         kinds: frozenset[ProbeKind],
     ) -> None:
-        self._owner = owner
-        self.row = row
-        self.path = path
-        self.kinds = kinds
-        self.armed = True
-        self.fired = 0
-        self.spent = 0.0  # seconds in its hook
-        self.since = owner.ended  # steps that had ended when it was armed
+        super().__init__(owner, row, path, kinds)
         self._before: tuple[Floats, float, int] | None = None  # a sample, its RMS, most elements
         self._handle: RemovableHandle | None = None
         self.move_to(parameter)
@@ -118,9 +111,3 @@ class ParameterProbe(ProbeHook):
             self.armed = False
             owner.failed(self.row, kind, f"The {kind} of {self.path} is left out: {short(error)}.")
         self._count(start)
-
-    def _count(self, start: float) -> None:
-        """The time since then was spent here."""
-        seconds = perf_counter() - start
-        self._owner.spent += seconds
-        self.spent += seconds

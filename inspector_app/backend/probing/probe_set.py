@@ -20,7 +20,7 @@ from inspector_app.backend.probing.costs import Costs
 from inspector_app.backend.probing.device_batch import DeviceBatch
 from inspector_app.backend.probing.loss_scale import LossScale
 from inspector_app.backend.probing.parameters import ParameterProbe
-from inspector_app.backend.probing.probes import BACKWARD, ModuleProbe, short
+from inspector_app.backend.probing.probes import BACKWARD, ModuleProbe, Probe, short
 from inspector_app.backend.probing.records import RecordRing
 from inspector_app.backend.probing.scalars import as_number
 from inspector_app.backend.probing.units import saturation_limits
@@ -118,7 +118,7 @@ class ProbeSet:
         with self._lock:
             measured = {(series.row, series.kind) for series in self._by_key}
             stopped = {row: sentence for (row, _), sentence in self._failures.items()}
-        probes: list[ModuleProbe | ParameterProbe] = [
+        probes: list[Probe] = [
             *(probe for probe, _, _ in list(self._probes.values())),
             *list(self._parameters.values()),
         ]

@@ -68,8 +68,8 @@ class ProbeHook:
         return getattr, (nullcontext(), "__exit__")
 
 
-class ModuleProbe(ProbeHook):
-    """The hook on one watched module."""
+class Probe(ProbeHook):
+    """What is measured of one row."""
 
     def __init__(self, owner: ProbeSet, row: int, path: str, kinds: frozenset[ProbeKind]) -> None:
         self._owner = owner
@@ -80,6 +80,19 @@ class ModuleProbe(ProbeHook):
         self.fired = 0
         self.spent = 0.0  # seconds in its hooks
         self.since = owner.ended  # steps that had ended when it was armed
+
+    def _count(self, start: float) -> None:
+        """The time since then was spent here."""
+        seconds = perf_counter() - start
+        self._owner.spent += seconds
+        self.spent += seconds
+
+
+class ModuleProbe(Probe):
+    """The hook on one watched module."""
+
+    def __init__(self, owner: ProbeSet, row: int, path: str, kinds: frozenset[ProbeKind]) -> None:
+        super().__init__(owner, row, path, kinds)
         self._keys: dict[tuple[ProbeKind, str], int] = {}  # -> key of its series; -1: not measured
         self._forward = (-1, -1)
         self._calls = 0
@@ -100,9 +113,7 @@ class ModuleProbe(ProbeHook):
                 self._see(module, inputs, output)
         except Exception as error:  # noqa: BLE001 - the person's forward must go on
             self.disarm(error)
-        seconds = perf_counter() - start
-        owner.spent += seconds
-        self.spent += seconds
+        self._count(start)
 
     def disarm(self, error: BaseException) -> None:
         """Measure nothing any more, because of an error."""
@@ -201,9 +212,7 @@ class GradientHook(ProbeHook):
                 )
         except Exception as error:  # noqa: BLE001 - the person's backward must go on
             probe.disarm(error)
-        seconds = perf_counter() - start
-        owner.spent += seconds
-        probe.spent += seconds
+        probe._count(start)
 
 
 def short(error: BaseException) -> str:
