@@ -8,7 +8,7 @@ from inspector_app.protocol import messages as m
 from inspector_app.sessions import running_sessions
 
 FORKS = """
-import os, sys, torch, inspector_app
+import os, select, sys, torch, inspector_app
 torch.set_num_threads(1)
 model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
 open_session = {"watch": inspector_app.watch, "inspect": inspector_app.inspect}[sys.argv[1]]
@@ -32,7 +32,10 @@ if child == 0:
         mine = own.address != session.address
         model(torch.ones(1, 2))
     print("child", len(hooks), mine, flush=True)
-    sys.stdin.read()  # outlives the parent, as a worker of a data loader may
+    # Outlives the parent, as a worker of a data loader may, and leaves it what it is told to read.
+    hung_up = select.poll()
+    hung_up.register(0, 0)
+    hung_up.poll()
     os._exit(0)
 for lock in locks:
     lock.release()
