@@ -23,6 +23,8 @@ from inspector_app.protocol.messages import DataFile, FileTensor, InputField, Pi
 
 _NPY = b"\x93NUMPY"
 _NAMED = 5  # keys that a sentence names
+# Red, green, blue of the pictures of ILSVRC 2012, as torchvision's pretrained models take them.
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 # -- files ---------------------------------------------------------------------------------------
@@ -131,9 +133,10 @@ def _as_asked(tensor: torch.Tensor, field: InputField) -> torch.Tensor:
 
 
 def from_pictures(field: InputField, pictures: Mapping[str, Pictures]) -> torch.Tensor:
-    """(examples, channels, height, width) of a field of "pictures", from 0 to 1.
+    """(examples, channels, height, width) of a field of "pictures", scaled as it says.
 
-    Raises RequestError where no pixels came for it, or its dtype holds no fractions.
+    Raises RequestError where no pixels came for it, its dtype holds no fractions, or there are
+    other than three channels to be scaled as those of ImageNet.
     """
     pixels = pictures.get(field.name)
     if pixels is None or pixels.ndim != 4 or not pixels.size:
@@ -141,7 +144,18 @@ def from_pictures(field: InputField, pictures: Mapping[str, Pictures]) -> torch.
     dtype = dtype_of(field)
     if not dtype.is_floating_point:
         raise RequestError(f"{field.name}: pictures need a floating point dtype.")
-    return (torch.from_numpy(pixels.copy()).to(torch.float32) / 255).to(dtype)
+    values = torch.from_numpy(pixels.copy()).to(torch.float32) / 255
+    if field.scaling == "signed":
+        values = 2 * values - 1
+    elif field.scaling == "imagenet":
+        if values.shape[1] != 3:
+            raise RequestError(
+                f"{field.name}: ImageNet's mean and deviation are those of three channels, "
+                f"not {values.shape[1]}."
+            )
+        mean, deviation = (values.new_tensor(part).view(3, 1, 1) for part in _IMAGENET)
+        values = (values - mean) / deviation
+    return values.to(dtype)
 
 
 def given_tensors(

@@ -111,6 +111,22 @@ def test_pictures():
         from_pictures(InputField(name="x", dtype="int64"), {"x": pixels})
 
 
+def test_pixels_are_scaled_as_asked_for():
+    pixels = np.array([0, 51, 255], np.uint8).reshape(1, 3, 1, 1)
+
+    def scaled(scaling) -> list[float]:
+        field = InputField(name="x", distribution="pictures", scaling=scaling)
+        return from_pictures(field, {"x": pixels}).flatten().tolist()
+
+    assert scaled("unit") == pytest.approx([0, 0.2, 1])
+    assert scaled("signed") == pytest.approx([-1, -0.6, 1])
+    # What torchvision's Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225]) gives.
+    assert scaled("imagenet") == pytest.approx([-0.485 / 0.229, -0.256 / 0.224, 0.594 / 0.225])
+    grey = InputField(name="x", distribution="pictures", scaling="imagenet")
+    with pytest.raises(RequestError, match="three channels, not 1"):
+        from_pictures(grey, {"x": pixels[:, :1]})
+
+
 def test_batches():
     images, labels, fixed = torch.arange(10), torch.arange(10) * 10, torch.ones(3)
     batches = Batches(Inputs((images, fixed), {"labels": labels}), [images, labels], 4)

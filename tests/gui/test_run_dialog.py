@@ -167,8 +167,11 @@ def test_pictures_in_the_form(dialog, picture):
     assert dialog.problem.text() == "Choose the pictures to run with."
     x.take_pictures([picture] * 3)
     assert x.choose.text() == "3 pictures…"
+    x.scaling.setCurrentText("ImageNet")
+    assert "pretrained" in x.scaling.toolTip()
     dialog.accept()
     request = dialog.settings.request(1, 0.0, False)
+    assert request.fields[0].scaling == "imagenet"
     assert request.pictures["x"].shape == (3, 3, 4, 8)
     assert request.pictures["x"].dtype == np.uint8
 

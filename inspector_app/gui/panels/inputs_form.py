@@ -41,6 +41,7 @@ from inspector_app.protocol.messages import (
     InputField,
     InputForm,
     Pictures,
+    PixelScaling,
 )
 from widgets.theme import GRID, mono_font
 
@@ -63,6 +64,15 @@ _DISTRIBUTIONS: dict[Distribution, str] = {
     "integers": "integers",
     "file": "from a file",
     "pictures": "from pictures",
+}
+_SCALINGS: dict[PixelScaling, tuple[str, str]] = {
+    "unit": ("0 to 1", "Pixels become values from 0 to 1"),
+    "signed": ("−1 to 1", "Pixels become values from −1 to 1"),
+    "imagenet": (
+        "ImageNet",
+        "Pixels are freed of the mean, and divided by the deviation, of ImageNet's three channels, "
+        "as most pretrained models expect",
+    ),
 }
 _FILES = "Tensors (*.npy *.safetensors *.pt *.pth *.bin);;All files (*)"
 _MAX_ELEMENTS = 1 << 31
@@ -92,6 +102,17 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 def _shape_text(shape: Sequence[int]) -> str:
     return ", ".join(map(str, shape))
+
+
+def _beside(*widgets: QWidget) -> QWidget:
+    """Widgets that share a line."""
+    line = QWidget()
+    layout = QHBoxLayout(line)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(GRID)
+    for widget in widgets:
+        layout.addWidget(widget, 1)
+    return line
 
 
 class FieldRow(QWidget):
@@ -153,15 +174,22 @@ class FieldRow(QWidget):
         self.key.currentIndexChanged.connect(self._show_stored)
         self.choose = push_button("Choose…", f"pictures_{name}", self._choose_pictures)
         self.choose.setAccessibleName(f"pictures of {name}")
-        even(self.shape, self.dtype, self.distribution, self.high, self.file, self.key, self.choose)
+        self.scaling = QComboBox()
+        self.scaling.setAccessibleName(f"scaling of the pictures of {name}")
+        for place, (scaling, (words, tip)) in enumerate(_SCALINGS.items()):
+            self.scaling.addItem(words, scaling)
+            self.scaling.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
+        self.scaling.setCurrentIndex(self.scaling.findData(field.scaling))
+        self.scaling.currentIndexChanged.connect(self._name_sources)
+        even(self.shape, self.dtype, self.distribution, self.high, self.file, self.key)
+        even(self.choose, self.scaling)
         self._sources = QStackedWidget()
-        file = QWidget()
-        beside = QHBoxLayout(file)
-        beside.setContentsMargins(0, 0, 0, 0)
-        beside.setSpacing(GRID)
-        beside.addWidget(self.file, 1)
-        beside.addWidget(self.key, 1)
-        self._pages = {"": QWidget(), "integers": self.high, "file": file, "pictures": self.choose}
+        self._pages = {
+            "": QWidget(),
+            "integers": self.high,
+            "file": _beside(self.file, self.key),
+            "pictures": _beside(self.choose, self.scaling),
+        }
         for page in self._pages.values():
             self._sources.addWidget(page)
         column = QHBoxLayout(self)
@@ -196,6 +224,7 @@ class FieldRow(QWidget):
             used=self.used.isChecked(),
             path=self._path,
             key=self.key.currentData() or "" if self.key.count() else self.field.key,
+            scaling=self.scaling.currentData(),
         )
 
     def pixels(self) -> NDArray[np.uint8] | None:
@@ -276,9 +305,9 @@ class FieldRow(QWidget):
         count = len(self.pictures)
         self.choose.setText(f"{plural(count, 'picture')}…" if count else "Choose…")
         self.choose.setToolTip(
-            "\n".join(self.pictures[:20])
-            or "Scaled to the height and width of the shape; pixels become values from 0 to 1"
+            "\n".join(self.pictures[:20]) or "Scaled to the height and width of the shape"
         )
+        self.scaling.setToolTip(_SCALINGS[self.scaling.currentData()][1])
 
 
 class InputsForm(QWidget):

@@ -12,6 +12,8 @@ from inspector_app.protocol.messages.base import Plain, Request, Result, Totals
 from inspector_app.protocol.messages.editing import JournalEntry
 
 Distribution = Literal["normal", "uniform", "zeros", "ones", "integers", "file", "pictures"]
+PixelScaling = Literal["unit", "signed", "imagenet"]
+"""Values of pixels: from 0 to 1; from -1 to 1; by mean and deviation of ImageNet's channels."""
 LossKind = Literal["own", "cross_entropy", "mse", "mean_square"]
 RunMode = Literal["eval", "train"]
 Pictures = NDArray[np.uint8]  # (examples, channels, height, width)
@@ -21,7 +23,7 @@ class InputField(Plain, frozen=True, kw_only=True):
     """How to make one argument of ``forward``.
 
     "file" reads a tensor as it is stored and gives it this ``dtype``; "pictures" takes pixels that
-    come with the request, as shares of their range.  Both leave ``shape`` aside.
+    come with the request, as ``scaling`` says.  Both leave ``shape`` aside.
     """
 
     name: str
@@ -33,6 +35,7 @@ class InputField(Plain, frozen=True, kw_only=True):
     used: bool = True
     path: str = ""  # of "file"
     key: str = ""  # of the tensor in the file; "" where it holds one, or one of this name
+    scaling: PixelScaling = "unit"  # of "pictures"
 
 
 class InputForm(Result, frozen=True, kw_only=True):
