@@ -23,6 +23,7 @@ _KINDS: dict[ProbeKind, str] = {
     "parameter gradient": "Gradients of parameters",
     "optimizer gradient": "Gradients of the optimizer",
     "output": "Activations",
+    "input": "Inputs",
     "value": "Parameters",
     "update": "Update / weight",
 }
