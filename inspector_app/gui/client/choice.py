@@ -60,6 +60,8 @@ class Seen:
     def __init__(self) -> None:
         self.version = 0
         self.counts: dict[tuple[int, int], Counts] = {}  # phase and key
+        self._ids: NDArray[np.int64] = np.empty(0, np.int64)  # the same as sorted columns
+        self._columns: NDArray[np.int64] = np.empty((3, 0), np.int64)
 
     @property
     def phases(self) -> list[int]:
@@ -77,23 +79,39 @@ class Seen:
         ids = ids[order]
         starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
         call, micro = records.call[there][order], records.micro[there][order]
-        columns = (
+        self._take(
             ids[starts],
-            np.maximum.reduceat(call, starts) + 1,
-            np.minimum.reduceat(micro, starts),
-            np.maximum.reduceat(micro, starts),
+            np.stack(
+                [
+                    np.maximum.reduceat(call, starts) + 1,
+                    np.minimum.reduceat(micro, starts),
+                    np.maximum.reduceat(micro, starts),
+                ]
+            ),
         )
-        for one, calls, first, last in zip(*(c.tolist() for c in columns), strict=True):
+
+    def _take(self, ids: NDArray[np.int64], columns: NDArray[np.int32]) -> None:
+        """Remember what is new; mostly nothing is, and that is found out at once."""
+        places = np.searchsorted(self._ids, ids)
+        there = places < len(self._ids)
+        there[there] = self._ids[places[there]] == ids[there]
+        known = self._columns[:, places[there]]
+        new = ~there
+        calls, first, last = columns[:, there]
+        new[there] = (calls > known[0]) | (first < known[1]) | (last > known[2])
+        if not new.any():
+            return
+        for one, *counted in zip(ids[new].tolist(), *columns[:, new].tolist(), strict=True):
+            calls, first, last = counted
             place = one & 3, one >> 2
-            known = self.counts.get(place)
-            new = Counts(calls, first, last)
-            if known is not None:
-                new = Counts(
-                    max(calls, known.calls), min(first, known.first), max(last, known.last)
-                )
-            if new != known:
-                self.counts[place] = new
-                self.version += 1
+            former = self.counts.get(place, Counts(calls, first, last))
+            self.counts[place] = Counts(
+                max(calls, former.calls), min(first, former.first), max(last, former.last)
+            )
+        self.version += 1
+        by_id = sorted((key << 2 | phase, counts) for (phase, key), counts in self.counts.items())
+        self._ids = np.array([one for one, _ in by_id], np.int64)
+        self._columns = np.array([counts for _, counts in by_id], np.int64).T
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inspector_app.gui.client.choice import Choice, Column, Reading, Seen, without_call
+from inspector_app.gui.client.choice import EACH, Choice, Column, Reading, Seen, without_call
 from inspector_app.gui.client.records_parts import columns_of, cut
 from inspector_app.protocol.messages import Records, Series
 
@@ -141,9 +141,12 @@ class RecordsStore:
     def _note(self, block: _Block, place: int) -> None:
         """From this place of a block on, records are newer than those before."""
         records = cut(block.part, slice(place, None)) if place else block.part
+        apart = self.reading.call == EACH
         for offset, key in enumerate(self.keys(records).tolist(), place):
             if key >= 0:
-                self._newest[key] = self._newest[without_call(key)] = (block, offset)
+                self._newest[key] = (block, offset)
+                if apart:
+                    self._newest[without_call(key)] = (block, offset)
 
     def since(self, sequence: int) -> list[Records]:
         """Records from a sequence number on, in parts of some."""

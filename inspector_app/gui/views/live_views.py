@@ -98,15 +98,17 @@ class LiveViews(QWidget):
         controls.setContentsMargins(0, 0, 0, 0)
         controls.setSpacing(GRID)
         controls.addWidget(self._options, 1)
-        for widget in (self.step_line, self.slider, self.hold, self._save_button()):
-            controls.addWidget(widget)
+        controls.addWidget(self.step_line)
+        controls.addWidget(self.slider, 100)  # as wide as it may be before the options are
+        controls.addWidget(self.hold)
+        controls.addWidget(self._save_button())
         self._top = QGridLayout()
-        self._top.setContentsMargins(GRID, 0, GRID, GRID // 2)
+        self._top.setContentsMargins(GRID, GRID // 4, GRID, GRID // 2)
         self._top.setHorizontalSpacing(2 * GRID)
         self._top.setVerticalSpacing(GRID // 2)
         self._top.setColumnStretch(1, 1)
         self._top.addWidget(self.tabs, 0, 0, Qt.AlignmentFlag.AlignLeft)
-        self._top.addWidget(self.choice, 0, 1, Qt.AlignmentFlag.AlignRight)
+        self._top.addWidget(self.choice, 0, 1, 1, 2, Qt.AlignmentFlag.AlignRight)
         self._top.addWidget(self._controls, 1, 0, 1, 3)
         self._in_one_line = False
         column = QVBoxLayout(self)
@@ -284,6 +286,9 @@ class LiveViews(QWidget):
         if in_one_line != self._in_one_line:
             self._in_one_line = in_one_line
             self._top.removeWidget(self._controls)
+            self._top.removeWidget(self.choice)
+            columns = 1 if in_one_line else 2
+            self._top.addWidget(self.choice, 0, 1, 1, columns, Qt.AlignmentFlag.AlignRight)
             if in_one_line:
                 self._top.addWidget(self._controls, 0, 2)
             else:

@@ -46,8 +46,9 @@ class NamedSeries:
 
     @property
     def short_title(self) -> str:
-        """The same without the kind."""
-        return "  ".join(filter(None, (self.name, self.variant)))
+        """Without the kind, where there is little room: "layers.0 2" for its second call."""
+        variant = self.variant.replace("call ", "").replace(",", "")
+        return f"{self.name} {variant}" if variant else self.name
 
 
 def named_series(
