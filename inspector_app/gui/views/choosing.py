@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QActionGroup, QPaintEvent
 from PySide6.QtWidgets import (
     QMenu,
+    QSizePolicy,
     QStyle,
     QStyleOptionToolButton,
     QStylePainter,
@@ -44,6 +45,9 @@ class ChoiceButton(QToolButton):
         super().__init__(parent)
         self.setObjectName("liveChoice")
         self.setProperty("framed", True)
+        # What it stands beside comes first.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(_LEAST)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setMenu(QMenu(self))
         self.menu().aboutToShow.connect(self._fill)
@@ -70,11 +74,6 @@ class ChoiceButton(QToolButton):
         self.setToolTip(f"{_HELP}: {text}")
         self.setAccessibleName(self.toolTip())
         self.setVisible(bool(text))
-
-    def minimumSizeHint(self) -> QSize:
-        """Room for the phase."""
-        hint = self.sizeHint()
-        return QSize(min(hint.width(), _LEAST), hint.height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """As many of the words as there is room for."""
