@@ -26,16 +26,21 @@ _STYLES: Final = (
     Qt.PenStyle.DotLine,
     Qt.PenStyle.DashDotLine,
 )
+_ECHO: Final = (2.0, 3.0)  # dash and gap, in widths of the line
+_LEAST_APART = 10  # pixels between hollow points
 _TOP = GRID + GRID // 2  # band for values that are not finite
 _BAND = 0.32  # share of its colour that the spread of a dense curve has
 _ROOM = 0.05  # of the height that stays free above and below
 _CHOOSING = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
 
-def curve_pen(number: int) -> QPen:
-    """How the curve of a number is drawn: colours first, then other dashes."""
+def curve_pen(number: int, echo: bool = False) -> QPen:
+    """How the curve of a number is drawn: colours first, then other dashes; an echo has its own."""
     colour = current_theme().tone(_TONES[number % len(_TONES)])
-    return QPen(colour, 1, _STYLES[number // len(_TONES) % len(_STYLES)])
+    pen = QPen(colour, 1, _STYLES[number // len(_TONES) % len(_STYLES)])
+    if echo:
+        pen.setDashPattern(_ECHO)
+    return pen
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Curve:
     name: str
     number: int  # by which it is told apart
     points: CurvePoints = field(default_factory=CurvePoints)
+    echo: bool = False  # of the one before it
     shown: bool = True
     drawn: Reduced | None = None
     drawn_for: tuple[float, ...] = ()
@@ -61,6 +67,7 @@ class CurveCanvas(PlotCanvas):
         super().__init__("Curves over steps", "Values appear here as steps are made.", parent)
         self.curves: list[Curve] = []
         self.logarithmic = False
+        self.which = ""  # said of each step that is read
         self._steps = (0.0, 1.0)
         self._values = (0.0, 1.0)  # or their logarithms
         self._cursor: int | None = None  # step
@@ -116,6 +123,7 @@ class CurveCanvas(PlotCanvas):
             if place is not None:
                 words.append(f"{curve.name} {value_text(float(curve.points.values[place]))}")
         step = f"step {count_text(self._cursor)}"
+        step += f", {self.which}" if self.which else ""
         self.say("  ·  ".join([step, *words]) if words else f"{step} was not measured")
 
     @staticmethod
@@ -204,15 +212,19 @@ class CurveCanvas(PlotCanvas):
         """Axes, curves, marks of what is not finite, cursor."""
         self._paint_axes(painter, plot)
         base = current_theme().base
-        lines = [(curve.drawn, curve_pen(curve.number)) for curve in self.shown()]
-        for drawn, pen in lines:
+        lines = [
+            (curve.drawn, curve_pen(curve.number, curve.echo), curve.echo) for curve in self.shown()
+        ]
+        for drawn, pen, _ in lines:
             # The spread of dense curves lies behind all lines, so that none hides another.
             if drawn is not None and drawn.middle is not None:
                 spread = QPen(mix(pen.color(), base, _BAND), 1)
                 self._paint_line(painter, plot, drawn.outline, spread)
-        for drawn, pen in lines:
+        for drawn, pen, echo in lines:
             if drawn is not None:
                 self._paint_line(painter, plot, drawn.middle or drawn.outline, pen)
+                if echo:
+                    self._paint_hollow(painter, plot, drawn.middle or drawn.outline, pen.color())
                 self._paint_broken(painter, plot, drawn)
         if self._cursor is not None:
             self._paint_cursor(painter, plot, self._cursor)
@@ -268,6 +280,17 @@ class CurveCanvas(PlotCanvas):
                 painter.fillRect(int(x[place]) - 1, int(y[place]) - 1, 3, 3, pen.color())
         for place in np.unique(x[~there]).tolist():  # a logarithm does not have them
             painter.fillRect(int(place) - 1, plot.bottom() - 2, 3, 3, current_theme().warning)
+
+    def _paint_hollow(self, painter: QPainter, plot: QRect, drawn: Drawn, colour: QColor) -> None:
+        """Points of an echo, as many as can be told apart."""
+        down = self._down(drawn.values, plot)
+        painter.setPen(colour)
+        painter.setBrush(current_theme().base)
+        last = -_LEAST_APART
+        for across, y in zip(np.rint(drawn.across).tolist(), down.tolist(), strict=True):
+            if math.isfinite(y) and across - last >= _LEAST_APART:
+                painter.drawRect(plot.left() + int(across) - 2, round(y) - 2, 4, 4)
+                last = across
 
     def _paint_broken(self, painter: QPainter, plot: QRect, drawn: Reduced) -> None:
         """Bars at the top where something is not finite."""

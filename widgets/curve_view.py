@@ -18,10 +18,14 @@ _LONGEST = 28 * GRID  # width of a name in the legend
 
 
 class CurveSeries(NamedTuple):
-    """One curve: the key it is told by, and its name."""
+    """One curve: the key it is told by, and its name.
+
+    An ``echo`` has the colour of the curve before it, and is dashed with hollow points.
+    """
 
     key: int
     name: str
+    echo: bool = False
 
 
 class CurveLegend(QWidget):
@@ -32,14 +36,14 @@ class CurveLegend(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.buttons: dict[int, QToolButton] = {}
-        self._numbers: dict[int, int] = {}
+        self._looks: dict[int, tuple[int, bool]] = {}
 
     def set_curves(self, curves: list[Curve]) -> None:
         """One button each; keys that stay keep theirs."""
         wanted = {curve.key for curve in curves}
         for key in self.buttons.keys() - wanted:
             self.buttons.pop(key).deleteLater()
-        self._numbers = {curve.key: curve.number for curve in curves}
+        self._looks = {curve.key: (curve.number, curve.echo) for curve in curves}
         for curve in curves:
             button = self.buttons.get(curve.key)
             if button is None:
@@ -66,7 +70,7 @@ class CurveLegend(QWidget):
         """Draw the samples of the lines anew; what is switched off has only a frame."""
         ratio = self.devicePixelRatioF()
         for key, button in self.buttons.items():
-            pen = curve_pen(self._numbers[key])
+            pen = curve_pen(*self._looks[key])
             picture = QIcon()
             for state in (QIcon.State.On, QIcon.State.Off):
                 pixmap = QPixmap(QSize(2 * GRID, GRID) * ratio)
@@ -87,7 +91,7 @@ class CurveLegend(QWidget):
     def _lay_out(self) -> None:
         left, top, tall = 0, 0, 0
         longest = min(_LONGEST, self.width() - 5 * GRID)
-        for button in (self.buttons[key] for key in self._numbers):
+        for button in (self.buttons[key] for key in self._looks):
             name = button.fontMetrics().elidedText(
                 button.accessibleName(), Qt.TextElideMode.ElideMiddle, longest
             )
@@ -130,10 +134,12 @@ class CurveView(QWidget):
     def set_series(self, series: list[CurveSeries]) -> None:
         """Which curves there are; points and switches of keys that stay are kept."""
         old = {curve.key: curve for curve in self.canvas.curves}
-        curves = []
-        for number, one in enumerate(series):
+        curves: list[Curve] = []
+        number = -1
+        for one in series:
+            number += not one.echo or not curves
             curve = old.get(one.key) or Curve(one.key, one.name, number)
-            curve.name, curve.number = one.name, number
+            curve.name, curve.number, curve.echo = one.name, number, one.echo
             curves.append(curve)
         self.canvas.curves = curves
         self.legend.set_curves(curves)

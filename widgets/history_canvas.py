@@ -31,6 +31,7 @@ class HistoryCanvas(PlotCanvas):
         super().__init__(name, "Choose a series to see how its values spread over time.", parent)
         self._history = StepHistory()
         self._binned = BinnedHistory()
+        self.which = ""  # said of each step that is read
         self._octaves = False
         self._logarithmic = logarithmic
         self._cursor: tuple[int, int] | None = None  # step and line
@@ -155,6 +156,7 @@ class HistoryCanvas(PlotCanvas):
     def _words(self, column: int, line: int) -> str:
         history, axis, rows = self._history, self._binned.axis, self.rows
         step = f"step {count_text(int(history.steps[column]))}"
+        step += f", {self.which}" if self.which else ""
         if line > rows or axis is None:
             infinite = line == rows + 1
             count = int((history.infinite if infinite else history.nan)[column])

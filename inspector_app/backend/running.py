@@ -234,6 +234,7 @@ def run(
         while True:
             if probes is not None:
                 probes.begin_step()
+                probes.begin_forward(mode == "eval")
             seconds += _forward(model, inputs.at(forwards))
             if probes is not None:
                 probes.end_step()

@@ -144,6 +144,7 @@ def _step(
     failure, doing = None, "The model"
     arguments = inputs.at(number)
     probes.begin_step()
+    probes.begin_forward()
     try:
         with torch.inference_mode(False), torch.enable_grad():
             optimizer.zero_grad()

@@ -21,6 +21,7 @@ from inspector_app.gui.watch_commands import (
     WATCHING_MENU,
     watch_reasons,
 )
+from inspector_app.protocol.messages import ProbeKind
 from widgets.theme import CHOICES
 
 COMMANDS = (
@@ -245,6 +246,7 @@ class Situation:
     selected_watched: int = 0
     watched: int = 0
     matches: int = 0  # rows that the filter found
+    unmeasured: dict[ProbeKind, str] = field(default_factory=dict)  # kinds, and why not
     running: bool = False
     training: bool = False  # a training loop is attached
     initial: int = 0  # rows that a checkpoint which was laid on has not written
@@ -277,6 +279,7 @@ def reasons(now: Situation) -> dict[str, str]:
         selected_watched=now.selected_watched,
         watched=now.watched,
         matches=now.matches,
+        unmeasured=now.unmeasured,
     )
     return (
         tree_reasons(gone, now.selected, now.matches)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from inspector_app.gui.alarming import Alarming
 from inspector_app.gui.client.ranks import Ranks
 from inspector_app.gui.client.records import RecordsFeed
 from inspector_app.gui.client.session import ClientSession
-from inspector_app.gui.panels.alarm_rules_dialog import AlarmRulesDialog
+from inspector_app.gui.measured import Measured
 from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.run_dialog import RunDialog, RunSettings
@@ -22,7 +23,6 @@ from inspector_app.gui.views.names import named_series
 from inspector_app.gui.watchable import leaf_modules, modules_of
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, CopyError, InspectorError
 from inspector_app.protocol.messages import (
-    AlarmRules,
     DescribeInputs,
     InputForm,
     Opened,
@@ -30,7 +30,6 @@ from inspector_app.protocol.messages import (
     Ran,
     Records,
     Series,
-    SetAlarmRules,
     SetBins,
     SetExact,
     TrainSteps,
@@ -43,16 +42,10 @@ from widgets.numbers import count_text
 
 _PAUSE = 0.02  # seconds between two forwards of an endless run: leaves the machine usable
 _WATCH_MODULES = "Select modules and press Watch to see their activations here while they run."
-_RUN: tuple[ProbeKind, ...] = ("output",)
-_TRAINED: tuple[ProbeKind, ...] = (
-    "output",
-    "gradient",
-    "value",
-    "parameter gradient",
-    "optimizer gradient",
-    "update",
+_NOTHING_CHOSEN = (
+    "Select rows that can be watched first: modules, or parameters where something of these is "
+    "measured."
 )
-_NO_LOOP = "No training loop runs here: a run is stopped by hand."
 
 
 class Live(QObject):
@@ -71,10 +64,12 @@ class Live(QObject):
         session: ClientSession,
         panel: LivePanel,
         table: Callable[[], RowTable],
+        measured: Measured,
         window: QWidget,
     ) -> None:
         super().__init__(window)
         self._session = session
+        self.measured = measured
         self._panel = panel
         self._table = table
         self._window = window
@@ -83,7 +78,9 @@ class Live(QObject):
         self.ranks.arrived.connect(self._mirror)
         self.ranks.restarted.connect(self._forget_drawn)
         self.ranks.told.connect(self.told)
-        self._feed.told.connect(self._take_alarms)
+        self._alarming = Alarming(session, panel.views, window)
+        self._alarming.told.connect(self.told)
+        self._feed.told.connect(self._alarming.take)
         self._feed.failed.connect(lambda error: self.told.emit(error.sentence, "warning", ""))
         self.loop_told = self._feed.loop_told
         self.answered = self._feed.told
@@ -93,18 +90,14 @@ class Live(QObject):
         self._run: int | None = None
         self._repeat = 1  # of the newest run
         self._resumes = False  # whether the next run goes on with a copy in training
-        self._paused_by: set[tuple[int, str]] = set()
         self._disabled = ""
         self._bins_known = False  # which bins the backend counts into
-        self._kinds = _RUN
         self.watched: set[int] = set()
         self.exact: set[int] = set()  # rows of which all elements are measured
         self.series: list[Series] = []
         self.forwards = 0  # of the newest run, as far as drawn
         self._watched_before: tuple[str, dict[str, bool]] = ("", {})  # of a lost worker
         panel.empty_clicked.connect(self._watch_everything)
-        panel.views.alarms.rules_asked.connect(self.ask_rules)
-        panel.views.alarms.clear_asked.connect(self.clear_alarms)
         panel.views.grid.octaves_asked.connect(self.set_octaves)
 
     @property
@@ -124,7 +117,7 @@ class Live(QObject):
         self._panel.views.forget()
         self._panel.views.grid.show_octaves(False)
         self._bins_known = False
-        self._kinds = _TRAINED if opened.live else _RUN
+        self.measured.begin(opened.live)
         self.exact = set()
         self._set_watching(set(opened.watched), [])
         target, before = self._watched_before
@@ -161,18 +154,36 @@ class Live(QObject):
         table, watchable = self._table(), self.watchable
         chosen = [row for row in rows if watchable[table.position(row)]]
         if not chosen:
-            self.told.emit("Only modules can be watched: select some first.", "info", "")
+            self.told.emit(_NOTHING_CHOSEN, "info", "")
             return
-        self._session.request(Watch(rows=chosen, kinds=self._kinds), self._watching)
+        self._session.request(Watch(rows=chosen, kinds=self.measured.kinds), self._watching)
 
     @property
     def watchable(self) -> NDArray[np.bool_]:
-        """(n,) which rows can be watched: modules, and where there are steps parameters too."""
+        """(n,) which rows can be watched: those of which anything is measured."""
         table = self._table()
-        if self._kinds is _RUN:  # a run has neither gradients nor updates
-            return modules_of(table)
-        watchable: NDArray[np.bool_] = modules_of(table) | (table.role == Role.PARAMETER)
+        watchable: NDArray[np.bool_] = modules_of(table) & self.measured.modules
+        if self.measured.parameters:
+            watchable |= table.role == Role.PARAMETER
         return watchable
+
+    def measure(self, kind: ProbeKind, on: bool) -> None:
+        """Measure one kind more, or one less, also of what is watched now."""
+        if not self.measured.choose(kind, on):
+            self.told.emit("Of what is watched something has to be measured.", "info", "")
+        elif self.watched:
+            self._measure_anew()
+        self.changed.emit()
+
+    def _measure_anew(self) -> None:
+        """Measure other kinds of what is watched; rows of which nothing is left are let go of."""
+        table, watchable = self._table(), self.watchable
+        kept = [row for row in sorted(self.watched) if watchable[table.position(row)]]
+        gone = sorted(self.watched.difference(kept))
+        if gone:
+            self.unwatch(gone)
+        if kept:
+            self._session.request(Watch(rows=kept, kinds=self.measured.kinds), self._watching)
 
     def watch_leaves(self, rows: list[int]) -> None:
         """Watch all modules below ``rows`` that have none below them."""
@@ -205,9 +216,18 @@ class Live(QObject):
         self._set_watching(set(watching.rows), watching.series)
 
     def _set_watching(self, rows: set[int], series: list[Series]) -> None:
-        self.watched, self.series = rows, series
+        self.watched, self.series = rows, self._wanted(series, rows)
         self._show_series()
         self.changed.emit()
+
+    def _wanted(self, series: list[Series], rows: set[int]) -> list[Series]:
+        """Series of what is watched and measured now, and numbers of the loop."""
+        dropped = self.measured.dropped
+        return [
+            one
+            for one in series
+            if one.kind == "scalar" or (one.row in rows and one.kind not in dropped)
+        ]
 
     # -- running -------------------------------------------------------------------------------
 
@@ -254,12 +274,10 @@ class Live(QObject):
         self._settings = settings
         self._resumes = False
         self._panel.mode = settings.mode
-        if settings.trains and self._kinds is not _TRAINED:
-            self._kinds = _TRAINED
-            if self.watched:
-                self._session.request(
-                    Watch(rows=sorted(self.watched), kinds=self._kinds), self._watching
-                )
+        if settings.trains and not self.measured.steps:
+            self.measured.steps = True
+            self._measure_anew()
+            self.changed.emit()
 
     def train_itself(self) -> None:
         """Make the steps that were asked for last on the model itself."""
@@ -312,36 +330,6 @@ class Live(QObject):
         self._run = None
         self.changed.emit()
 
-    # -- alarms --------------------------------------------------------------------------------
-
-    def _take_alarms(self, records: Records) -> None:
-        self._panel.views.alarms_told(records.alarms, records.alarm_rules)
-        for alarm in records.alarms:
-            if alarm.paused and (alarm.key, alarm.kind) not in self._paused_by:
-                self._paused_by.add((alarm.key, alarm.kind))
-                self.told.emit(f"Training was paused. {alarm.sentence}", "warning", "")
-
-    def ask_rules(self) -> None:
-        """Open the dialog for thresholds of alarms."""
-        target = self._session.target
-        if target is None:
-            return
-        no_pausing = target.disabled.get("pause", "") if target.training else _NO_LOOP
-        dialog = AlarmRulesDialog(self._panel.views.layers.rules, no_pausing, self._window)
-        dialog.accepted.connect(lambda: self._set_rules(dialog.rules))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    def clear_alarms(self) -> None:
-        """Forget the alarms so far."""
-        self._paused_by.clear()
-        self._panel.views.forget_alarms()
-        self._set_rules(self._panel.views.layers.rules, clear=True)
-
-    def _set_rules(self, rules: AlarmRules, clear: bool = False) -> None:
-        request = SetAlarmRules(rules=rules, clear=clear)
-        self._session.request(request, lambda _: self._panel.views.alarms_told([], rules))
-
     # -- bins ----------------------------------------------------------------------------------
 
     def set_octaves(self, on: bool) -> None:
@@ -384,13 +372,9 @@ class Live(QObject):
 
     def _draw(self, records: Records) -> None:
         """Draw what arrived."""
-        known = {series.key for series in self.series}
-        if any(series.key not in known for series in records.series):
-            self.series = [
-                series
-                for series in records.series
-                if series.row in self.watched or series.kind == "scalar"
-            ]
+        wanted = self._wanted(records.series, self.watched)
+        if {one.key for one in wanted} - {one.key for one in self.series}:
+            self.series = wanted
             self._show_series()
         self._panel.views.records_arrived()
         if len(records.step):

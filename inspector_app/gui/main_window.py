@@ -41,6 +41,7 @@ from inspector_app.gui.edits import Edits
 from inspector_app.gui.files import Files
 from inspector_app.gui.leaving import Leaving
 from inspector_app.gui.live import Live
+from inspector_app.gui.measured import Measured
 from inspector_app.gui.models.history_model import HistoryModel
 from inspector_app.gui.models.tree_model import RowTreeModel
 from inspector_app.gui.opening import Opening, dropped_path
@@ -111,7 +112,9 @@ class MainWindow(QMainWindow):
         self.leaving = Leaving(session, self.notices, lambda: self.files.ask_export([], ""), self)
         self.opening.leave = self.leaving.before
         self._build_docks()
-        self.live = Live(session, self.live_panel, lambda: self.tree_model.table, self)
+        self.live = Live(
+            session, self.live_panel, lambda: self.tree_model.table, Measured(settings), self
+        )
         self.watching = Watching(session, self.live, self.selected, self.tree_model, self)
         self.saving = Saving(self.live_panel.views, self._settings, self)
         self.capturing = Capturing(
@@ -363,7 +366,8 @@ class MainWindow(QMainWindow):
         for command_id, reason in reasons(now).items():
             self.registry.set_enabled(command_id, not reason, reason)
         self.registry.set_checked("training.pause", self.training.paused)
-        self.registry.set_checked("model.exact", self.watching.all_exact)
+        for command_id, checked in self.watching.checked().items():
+            self.registry.set_checked(command_id, checked)
         for command_id, word, title in (
             ("edit.undo", "Undo", now.undo_title),
             ("edit.redo", "Redo", now.redo_title),

@@ -10,7 +10,7 @@ THEMES = ("system", "light", "dark", "high contrast")
 
 
 class Settings:
-    """The theme, places of windows and files; a file elsewhere keeps tests off a person's own."""
+    """Theme, places, choices; a file elsewhere keeps tests off a person's own."""
 
     def __init__(self, path: Path | None = None) -> None:
         """``path`` of an INI file; None for the person's own settings."""
@@ -87,6 +87,15 @@ class Settings:
     @recent.setter
     def recent(self, text: str) -> None:
         self._settings.setValue("recent/targets", text)
+
+    def measured(self, session: str) -> str:
+        """Kinds that are measured in a session of this kind, with commas; "" the first time."""
+        text = self._settings.value(f"measured/{session}", "")
+        return text if isinstance(text, str) else ""
+
+    def set_measured(self, session: str, kinds: str) -> None:
+        """Remember them."""
+        self._settings.setValue(f"measured/{session}", kinds)
 
     def folder(self, purpose: str) -> str:
         """The folder that was used last to "open", "export", ...; "" the first time."""

@@ -8,6 +8,7 @@ from inspector_app.gui.live import Live
 from inspector_app.gui.models.history_model import HistoryModel
 from inspector_app.gui.models.tree_model import RowTreeModel
 from inspector_app.gui.selected import Selected
+from inspector_app.gui.watch_commands import MEASURED
 from inspector_app.gui.watchable import modules_of
 from inspector_app.protocol.table import Flag
 
@@ -39,6 +40,7 @@ def situation(
         selected_watched=len(live.watched.intersection(rows)),
         watched=len(live.watched),
         matches=tree.match_count,
+        unmeasured={kind: why for kind in MEASURED if (why := live.measured.reason(kind))},
         running=live.running,
         training=target is not None and target.training,
         initial=int(((tree.table.flags & Flag.INITIAL) != 0).sum()),

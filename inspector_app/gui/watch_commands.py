@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from inspector_app.gui.commands import SEPARATOR, Command, Entry, Submenu
+from inspector_app.protocol.messages import ProbeKind
 
 _PRESETS = (
     Command(
@@ -43,6 +44,29 @@ _PRESETS = (
         "Watch a ready selection, a class, or all rows whose path matches.",
     ),
 )
+_MEASURED: dict[ProbeKind, tuple[str, str]] = {
+    "input": ("&Input", "what goes into modules."),
+    "output": ("&Output", "what modules put out."),
+    "gradient": ("&Gradient of the output", "the gradients of what modules put out."),
+    "value": ("Parameter &value", "parameters after each step of the optimizer."),
+    "parameter gradient": ("&Parameter gradient", "gradients of parameters as they accumulate."),
+    "optimizer gradient": (
+        "Gradient as the optimi&zer sees it",
+        "gradients of parameters as they are used: unscaled and clipped.",
+    ),
+    "update": ("&Update ratio", "how far a step moves parameters, relative to their size."),
+}
+MEASURED: dict[ProbeKind, Command] = {
+    kind: Command(
+        f"model.measure_{kind.replace(' ', '_')}",
+        text,
+        "",
+        "",
+        f"Measure, of what is watched, {help_text}",
+        checkable=True,
+    )
+    for kind, (text, help_text) in _MEASURED.items()
+}
 WATCHING = (
     Command("model.watch", "&Watch", "watch", "W", "Draw what the selected modules put out."),
     Command(
@@ -53,6 +77,7 @@ WATCHING = (
         "Watch all modules below the selection that have none below them.",
     ),
     *_PRESETS,
+    *MEASURED.values(),
     Command(
         "model.exact",
         "E&xact statistics",
@@ -87,10 +112,12 @@ WATCHING = (
 )
 
 PRESETS_MENU = Submenu("Watch &many", "watch", tuple(command.id for command in _PRESETS))
+MEASURED_MENU = Submenu("What is &measured", "", tuple(command.id for command in MEASURED.values()))
 WATCHING_MENU: tuple[Entry, ...] = (
     "model.watch",
     "model.watch_leaves",
     PRESETS_MENU,
+    MEASURED_MENU,
     "model.exact",
     "model.unwatch",
     "model.unwatch_all",
@@ -102,6 +129,7 @@ WATCHING_CONTEXT: tuple[Entry, ...] = (
     "model.watch",
     "model.watch_leaves",
     PRESETS_MENU,
+    MEASURED_MENU,
     "model.exact",
     "model.unwatch",
     "model.capture_output",
@@ -121,12 +149,14 @@ def watch_reasons(
     selected_watched: int,
     watched: int,
     matches: int,
+    unmeasured: Mapping[ProbeKind, str],
 ) -> dict[str, str]:
     """Why each command cannot be carried out; "" where it can.
 
     ``lost``, ``none`` and ``refused`` are as those of
     :func:`~inspector_app.gui.edit_commands.edit_reasons`; ``modules``, ``watchable`` and
-    ``selected_watched`` count rows of the selection; ``matches`` those that the filter found.
+    ``selected_watched`` count rows of the selection; ``matches`` those that the filter found;
+    ``unmeasured`` says of which kinds there is nothing, and why.
     """
     watch, whole = refused("watch", none), refused("watch", lost)
     unwatched = "" if selected_watched else "Watch it first: only what is watched is captured."
@@ -138,6 +168,7 @@ def watch_reasons(
         "model.watch_below": watch,
         "model.watch_found": whole or ("" if matches else "The filter found no row."),
         "model.watch_pattern": whole,
+        **{command.id: whole or unmeasured.get(kind, "") for kind, command in MEASURED.items()},
         "model.exact": watch or ("" if selected_watched else "Watch it first."),
         "model.unwatch": watch or ("" if selected_watched else "It is not watched."),
         "model.unwatch_all": lost or ("" if watched else "Nothing is watched."),

@@ -13,7 +13,9 @@ from inspector_app.gui.models.tree_model import RowTreeModel
 from inspector_app.gui.panels.asking import Asks
 from inspector_app.gui.panels.watch_pattern_dialog import WatchPatternDialog
 from inspector_app.gui.selected import Selected
+from inspector_app.gui.watch_commands import MEASURED
 from inspector_app.gui.watchable import modules_of
+from inspector_app.protocol.messages import ProbeKind
 from inspector_app.protocol.table import Flag, Role
 
 _TWICE = Flag.REPEATED | Flag.REFERENCE  # what stands elsewhere as well is watched there
@@ -95,6 +97,16 @@ class Watching(QObject):
         """Measure all elements of the watched rows selected, or samples."""
         self._live.set_exact(self._selected.rows, exact)
 
+    def measure(self, kind: ProbeKind, on: bool) -> None:
+        """Measure one kind more of what is watched, or one less."""
+        self._live.measure(kind, on)
+
+    def checked(self) -> dict[str, bool]:
+        """Which of the commands here are checked."""
+        kinds = self._live.measured.kinds
+        measured = {command.id: kind in kinds for kind, command in MEASURED.items()}
+        return {"model.exact": self.all_exact, **measured}
+
     def unwatch(self) -> None:
         """Remove the probes of the selection."""
         self._live.unwatch(self._selected.rows)
@@ -116,6 +128,10 @@ def watching_commands(
         "model.watch_below": lambda: watching().watch_below(),
         "model.watch_found": lambda: watching().watch_found(),
         "model.watch_pattern": lambda: watching().ask_pattern(),
+        **{
+            command.id: lambda on, kind=kind: watching().measure(kind, on)
+            for kind, command in MEASURED.items()
+        },
         "model.exact": lambda exact: watching().set_exact(exact),
         "model.unwatch": lambda: watching().unwatch(),
         "model.unwatch_all": lambda: watching().unwatch_all(),

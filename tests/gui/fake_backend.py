@@ -57,6 +57,7 @@ from inspector_app.protocol.messages import (
     PlanWatch,
     Previewed,
     PreviewInitialize,
+    ProbeKind,
     ProbeState,
     ProbeStates,
     Proof,
@@ -118,6 +119,7 @@ class FakeBackend:
         self.captures: list[Captured] = []
         self.octaves = False
         self.exact: set[int] = set()
+        self.kinds: tuple[ProbeKind, ...] = ()  # asked for last
         self.alarms: list[Alarm] = []
         self.rules = AlarmRules()
         self._states: list[RowTable] = []  # the table on the other side of every edit
@@ -463,6 +465,7 @@ class FakeBackend:
         )
 
     def watch(self, request: Watch) -> Watching:
+        self.kinds = request.kinds
         watched = {series.row for series in self.series}
         for row in request.rows:
             self._position(row)
@@ -487,13 +490,13 @@ class FakeBackend:
     def plan_watch(self, request: PlanWatch) -> Planned:
         role = Role.PARAMETER if request.which == "parameters" else Role.MODULE
         wanted = request.selection.patterns
-        starts = [at for at, path in enumerate(self.table.paths) if path in wanted]
-        at = [
-            row
-            for start in starts
-            for row in range(start, int(self.table.end[start]))
-            if self.table.role[row] == role
+        starts = [
+            at
+            for at, path in enumerate(self.table.paths)
+            if path in wanted or f"class:{self.table.class_name(at)}" in wanted
         ]
+        below = {row for start in starts for row in range(start, int(self.table.end[start]))}
+        at = sorted(row for row in below if self.table.role[row] == role)
         if not at:
             raise RequestError("There is nothing to watch.")
         return self._plan("Watch", np.asarray(at, np.int32))

@@ -162,7 +162,7 @@ def test_an_alarm_that_paused_is_told_once(qtbot, joined):
 
 
 def test_thresholds_are_sent_and_drawn(qtbot, joined):
-    joined.live._set_rules(AlarmRules(exploding=5.0, pause=("nan",)))
+    joined.live._alarming._set_rules(AlarmRules(exploding=5.0, pause=("nan",)))
     qtbot.waitUntil(lambda: joined.live_panel.views.layers.rules.exploding == 5.0)
     assert asked(joined, SetAlarmRules)[-1].rules.pause == ("nan",)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 
+from inspector_app.gui.measured import Measured
+from inspector_app.gui.panels.run_dialog import RunSettings
 from inspector_app.gui.panels.watch_pattern_dialog import WatchPatternDialog
-from inspector_app.protocol.messages import PlanWatch, ProbeState, SetExact, Watch
+from inspector_app.gui.watch_commands import MEASURED as KINDS
+from inspector_app.protocol.messages import PlanWatch, ProbeState, Series, SetExact, Unwatch, Watch
 from inspector_app.protocol.table import Role
 from tests.gui.windows import asked, settle, trigger
 
@@ -100,13 +103,118 @@ class TestPattern:
         assert {f"class:{kind}" for kind in kinds - {"Sequential"}} <= dialog.ready.entries.keys()
         assert dialog.ready.isColumnHidden(2)
         assert dialog.ready.headerItem().text(1) == "Rows"
-        place = dialog.ready.visualItemRect(dialog.ready.entries["preset:norms"]).center()
         settle(qtbot, opened)
-        dialog.ready.entries["preset:norms"].setDisabled(False)
+        place = dialog.ready.visualItemRect(dialog.ready.entries["class:Linear"]).center()
         qtbot.mouseClick(dialog.ready.viewport(), Qt.MouseButton.LeftButton, pos=place)
-        assert dialog.pattern.text() == "preset:norms"
+        assert dialog.pattern.text() == "class:Linear"
         dialog.reject()
         settle(qtbot, opened)
+
+    def test_only_what_can_be_watched_is_offered(self, qtbot, joined):
+        dialog = joined.watching.ask_pattern()
+        entries = dialog.ready.entries
+        preset, linear = entries["preset:norms"], entries["class:Linear"]
+        assert preset.isHidden()
+        settle(qtbot, joined)
+        assert preset.isHidden()
+        assert preset.parent().isHidden()
+        shown = {pattern for pattern, item in entries.items() if not item.isHidden()}
+        assert {"class:Linear", "class:ReLU"} <= shown
+        dialog.which_box.setCurrentIndex(dialog.which_box.findData("parameters"))
+        qtbot.waitUntil(lambda: entries["class:ReLU"].isHidden())
+        assert not linear.parent().isHidden()
+        dialog.which_box.setCurrentIndex(0)
+        qtbot.waitUntil(lambda: not entries["class:ReLU"].isHidden())
+        dialog.reject()
+        settle(qtbot, joined)
+
+
+MEASURED = {
+    "input": False,
+    "output": True,
+    "gradient": True,
+    "value": True,
+    "parameter gradient": True,
+    "optimizer gradient": True,
+    "update": True,
+}
+
+
+def checked(window) -> set[str]:
+    return {
+        kind for kind, command in KINDS.items() if window.registry.action(command.id).isChecked()
+    }
+
+
+class TestMeasured:
+    def test_a_forward_has_neither_gradients_nor_updates(self, qtbot, opened):
+        assert checked(opened) == {"output"}
+        update = opened.registry.action("model.measure_update")
+        assert not update.isEnabled()
+        assert "choose training in Run settings" in update.toolTip()
+        trigger(opened, "model.measure_input")
+        select(opened, "body.0")
+        trigger(opened, "model.watch")
+        assert asked(opened, Watch)[-1].kinds == ("input", "output")
+
+    def test_one_has_to_stay(self, qtbot, opened):
+        trigger(opened, "model.measure_output")
+        assert checked(opened) == {"output"}
+        assert "something has to be measured" in opened.notices.text
+
+    def test_training_steps_have_all_that_was_chosen(self, qtbot, opened):
+        select(opened, "body.0")
+        trigger(opened, "model.watch")
+        settle(qtbot, opened)
+        opened.live._run_as_asked(RunSettings(trains=True))
+        settle(qtbot, opened)
+        assert asked(opened, Watch)[-1].kinds == tuple(k for k, on in MEASURED.items() if on)
+        assert checked(opened) == {kind for kind, on in MEASURED.items() if on}
+
+    def test_what_is_watched_now_is_measured_anew(self, qtbot, joined):
+        assert checked(joined) == {kind for kind, on in MEASURED.items() if on}
+        trigger(joined, "model.measure_gradient")
+        settle(qtbot, joined)
+        request = asked(joined, Watch)[-1]
+        assert request.rows == [1, 3]
+        assert "gradient" not in request.kinds
+        assert "gradient" not in checked(joined)
+        trigger(joined, "model.measure_gradient")
+        settle(qtbot, joined)
+        assert "gradient" in asked(joined, Watch)[-1].kinds
+
+    def test_series_of_what_is_no_longer_measured_are_not_drawn(self, qtbot, joined):
+        backend = joined.session.backend
+        backend.series = [
+            Series(key=0, row=1, leaf=""),
+            Series(key=1, row=1, leaf="", kind="gradient"),
+        ]
+        trigger(joined, "model.measure_gradient")
+        settle(qtbot, joined)
+        assert [one.kind for one in joined.live.series] == ["output", "output"]
+
+    def test_rows_of_which_nothing_is_left_are_let_go_of(self, qtbot, joined):
+        for kind in ("value", "parameter_gradient", "optimizer_gradient", "update"):
+            trigger(joined, f"model.measure_{kind}")
+        table = joined.tree_model.table
+        assert not joined.live.watchable[table.role == Role.PARAMETER].any()
+        trigger(joined, "model.measure_value")
+        trigger(joined, "model.measure_gradient")
+        trigger(joined, "model.measure_output")
+        settle(qtbot, joined)
+        assert asked(joined, Unwatch)[-1].rows == [1, 3]
+        assert joined.live.measured.kinds == ("value",)
+        select(joined, "body.0")
+        assert not joined.registry.action("model.watch").isEnabled()
+
+    def test_a_choice_is_remembered_for_loops_and_for_runs(self, qtbot, joined, window):
+        trigger(joined, "model.measure_update")
+        again = Measured(joined._settings)
+        again.begin(live=True)
+        assert "update" not in again.kinds
+        again.begin(live=False)
+        again.steps = True
+        assert "update" in again.kinds
 
 
 class TestExact:

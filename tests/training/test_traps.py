@@ -341,6 +341,20 @@ def test_inference_and_evaluation_in_between(records):
     assert found.failures == []
     trained = [bool(phase & m.Phase.TRAIN) for phase in found.phase]
     assert (trained.count(True), trained.count(False)) == (8, 4)
+    evaluated = (found.phase & m.Phase.EVALUATION) != 0
+    assert evaluated.tolist() == [not one for one in trained]
+    assert found.step[evaluated].tolist() == [2] * 4
+    assert found.micro[evaluated].tolist() == [0, 0, 1, 1]
+    assert set(found.micro[~evaluated].tolist()) == {0}  # as if nothing had been evaluated before
+
+
+def test_a_layer_that_is_held_in_a_training_is_not_evaluated(records):
+    model, optimizer = built(lambda: nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(5)))
+    model[1].eval()
+    with watched(model, optimizer, probes=["1"]) as session:
+        train(model, optimizer)
+        found = records(session)
+    assert not (found.phase & (m.Phase.TRAIN | m.Phase.EVALUATION)).any()
 
 
 def test_the_fast_path_of_a_transformer_is_left_and_told_by_closeness(records):

@@ -30,6 +30,27 @@ def point(view, step, value):
     return QPoint(across, round(float(view.canvas._down(np.array([value]), plot)[0])))
 
 
+def test_an_echo_has_the_colour_of_the_one_before_it_and_hollow_points(view):
+    view.set_series(
+        [CurveSeries(7, "loss"), CurveSeries(9, "loss  eval", True), CurveSeries(3, "b")]
+    )
+    assert [curve.number for curve in view.canvas.curves] == [0, 0, 1]
+    feed(view, 9, [1, 5, 2])
+    image = image_of(view.canvas)
+    place = point(view, 1, 5)
+    assert image.pixelColor(place) == LIGHT.base
+    assert image.pixelColor(place.x() - 2, place.y()) == LIGHT.accent
+    assert curve_pen(0, True).style() != curve_pen(0).style()
+
+
+def test_what_is_read_says_of_what_it_is(view):
+    feed(view)
+    image_of(view.canvas)
+    view.canvas.which = "training, call 1 of 2"
+    view.canvas.point_at(point(view, 1, 2))
+    assert view.canvas.accessibleDescription().startswith("step 1, training, call 1 of 2  ·  loss")
+
+
 def test_curves_are_where_the_data_is(view):
     feed(view, 7, [1, 2, 4])
     feed(view, 9, [4, 2.5, 1])

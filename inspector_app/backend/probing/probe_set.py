@@ -51,7 +51,10 @@ class ProbeSet:
         self.costs = Costs()
         self.active = True  # whether this step is measured
         self.spent = 0.0  # seconds in hooks and flushes since the owner set it to 0
-        self.forward = (0, 0)  # step and forward within it
+        self.forward = (0, 0)  # step and forward within it, those of evaluation counted apart
+        self.forwards = 0  # all that ever began
+        self.evaluates = False  # whether the model as a whole is in evaluation mode
+        self._begun = [0, 0]  # forwards of this step that train, and that evaluate
         self.seen = 0  # the last step in which a tensor was taken
         self.loss_scale = LossScale()  # by which gradients are too large
         self.ended = 0  # steps that were measured to their end
@@ -246,12 +249,17 @@ class ProbeSet:
         """A step begins; returns its number, from 1 on."""
         self._let_go()
         self.forward = (self.forward[0] + 1, 0)
+        self.forwards += 1
+        self._begun = [0, 0]
         self._began = perf_counter(), self.spent
         return self.forward[0]
 
-    def begin_forward(self) -> None:
-        """Another outermost forward begins within the step."""
-        self.forward = (self.forward[0], self.forward[1] + 1)
+    def begin_forward(self, evaluates: bool = False) -> None:
+        """An outermost forward begins within the step, with the model in evaluation mode or not."""
+        self.forward = (self.forward[0], self._begun[evaluates])
+        self.forwards += 1
+        self._begun[evaluates] += 1
+        self.evaluates = evaluates
 
     def before_update(self, scale: float = 1.0) -> None:
         """The optimizer is about to step; gradients are ``scale`` times what they should be."""

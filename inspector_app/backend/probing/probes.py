@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 # As plain integers: those of an enum cost a microsecond an operation.
 _TRAIN, _RECOMPUTE, BACKWARD = int(Phase.TRAIN), int(Phase.RECOMPUTE), int(Phase.BACKWARD)
+_EVALUATION = int(Phase.EVALUATION)
 _modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
 _NOTHING: AbstractContextManager[None] = nullcontext()
 MAX_SERIES = 1024  # differently named tensors in all outputs of one module
@@ -94,8 +95,8 @@ class ModuleProbe(Probe):
     def __init__(self, owner: ProbeSet, row: int, path: str, kinds: frozenset[ProbeKind]) -> None:
         super().__init__(owner, row, path, kinds)
         self._keys: dict[tuple[ProbeKind, str], int] = {}  # -> key of its series; -1: not measured
-        self._forward = (-1, -1)
-        self._calls = 0
+        self._forward = -1
+        self._calls = [0, 0]  # in the forward, and as it is computed anew
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """Measure one call of the module; a forward hook."""
@@ -122,15 +123,17 @@ class ModuleProbe(Probe):
 
     def _see(self, module: nn.Module, inputs: Any, output: Any) -> None:
         owner = self._owner
-        now = owner.forward
-        if now != self._forward:
-            self._forward, self._calls = now, 0
-        call = self._calls
-        self._calls += 1
+        if owner.forwards != self._forward:
+            self._forward, self._calls = owner.forwards, [0, 0]
+        anew = _in_backward() != -1
+        call = self._calls[anew]
+        self._calls[anew] += 1
         self.fired += 1
-        phase = _TRAIN if module.__dict__.get("training") is True else 0
-        if _in_backward() != -1:
-            phase |= _RECOMPUTE
+        phase = _RECOMPUTE if anew else 0
+        if module.__dict__.get("training") is True:
+            phase |= _TRAIN
+        elif owner.evaluates:
+            phase |= _EVALUATION
         kinds = self.kinds
         if "input" in kinds:
             for leaf, tensor in leaves(inputs):

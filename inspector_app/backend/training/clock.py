@@ -120,8 +120,7 @@ class StepClock:
         self._updates = scale.updates
         if self._forwards and (skipped or not self._told):
             self._end_step()
-        elif self._forwards:
-            self._probes.begin_forward()
+        self._probes.begin_forward(module.__dict__.get("training") is False)
         self._forwards += 1
 
     def _forward_ends(self, module: nn.Module, inputs: Any, output: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from inspector_app.gui.client.choice import EACH, Choice, Column, Reading, Seen, without_call
 from inspector_app.gui.client.records_parts import columns_of, cut
 from inspector_app.protocol.messages import Records, Series
 
@@ -60,7 +61,7 @@ class RecordsStore:
     """The newest records, at most ``kept`` and at least three quarters of them, and their gaps.
 
     What it gives out are views of its memory, which is used again: copy what is to last, or let
-    it be lent.
+    it be lent.  ``keys`` of records are those that they are shown under, see :meth:`choose`.
     """
 
     def __init__(self, kept: int = KEPT) -> None:
@@ -69,7 +70,8 @@ class RecordsStore:
         self._free: list[_Block] = []
         self._blocks: deque[_Block] = deque()
         self._parts: deque[Records] = deque()  # of each block what is filled
-        self.generation = 0  # how often it was cleared: records are numbered anew then
+        self.generation = 0  # of what it shows: it was cleared, or others were chosen
+        self.choice = Choice()
         self.clear()
 
     def clear(self) -> None:
@@ -80,9 +82,26 @@ class RecordsStore:
         self._parts.clear()
         self.series: dict[int, Series] = {}
         self.gaps: list[Gap] = []
+        self.seen = Seen()
+        self.reading = Reading(self.choice, self.seen)
         self.next = 0
         self.size = 0  # records
         self._newest: dict[int, tuple[_Block, int]] = {}
+
+    def choose(self, choice: Choice) -> None:
+        """Show other records than so far."""
+        former, self.choice = self.reading, choice
+        self.reading = Reading(choice, self.seen)
+        if self.reading.rule != former.rule:
+            self.generation += 1
+            self._newest = {}
+            for block in self._blocks:
+                self._note(block, 0)
+
+    @property
+    def keys(self) -> Column:
+        """Of records, the keys (n,) that they are shown under."""
+        return self.reading.keys
 
     @property
     def answers(self) -> deque[Records]:
@@ -97,6 +116,10 @@ class RecordsStore:
 
     def add(self, records: Records) -> None:
         """Mirror one answer."""
+        known = self.seen.version
+        self.seen.add(records)
+        if self.seen.version != known:
+            self.choose(self.choice)
         self.series = {series.key: series for series in records.series}
         if records.first > self.next:
             self.gaps.append(Gap(self.next, records.first))
@@ -106,15 +129,24 @@ class RecordsStore:
             block = self._with_room(records)
             place = block.used
             added = block.fill(records, first)
-            for offset, key in enumerate(records.key[first : first + added].tolist()):
-                self._newest[key] = (block, place + offset)
             block.show(records)
             self._parts[-1] = block.part
+            self._note(block, place)
             self.size += added
             first += added
         if self._parts:
             oldest = int(self._parts[0].sequence[0])
             self.gaps = [gap for gap in self.gaps if gap.stop > oldest]
+
+    def _note(self, block: _Block, place: int) -> None:
+        """From this place of a block on, records are newer than those before."""
+        records = cut(block.part, slice(place, None)) if place else block.part
+        apart = self.reading.call == EACH
+        for offset, key in enumerate(self.keys(records).tolist(), place):
+            if key >= 0:
+                self._newest[key] = (block, offset)
+                if apart:
+                    self._newest[without_call(key)] = (block, offset)
 
     def since(self, sequence: int) -> list[Records]:
         """Records from a sequence number on, in parts of some."""
@@ -129,7 +161,10 @@ class RecordsStore:
         return found[::-1]
 
     def newest(self, key: int) -> tuple[Records, int] | None:
-        """The newest record of a series: a part and the place in it; None where it is gone."""
+        """The newest shown of a series or a variant of it: a part and the place in it.
+
+        None where it is gone.
+        """
         if key not in self._newest:
             return None
         block, place = self._newest[key]

@@ -28,7 +28,8 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 class ReadySelections(QTreeWidget):
     """``chosen(patterns)`` when a person selects some of them.
 
-    How much each would change is asked one after the other, and shown as it comes.
+    How much each would change is asked one after the other, and shown as it comes.  With
+    ``only_fitting`` those that mean nothing are left out.
     """
 
     chosen = Signal(list)
@@ -39,6 +40,8 @@ class ReadySelections(QTreeWidget):
         table: RowTable,
         classes: list[str] | None = None,
         parent: QWidget | None = None,
+        *,
+        only_fitting: bool = False,
     ) -> None:
         """``classes`` are those to choose from, by default all with parameters in them."""
         super().__init__(parent)
@@ -48,6 +51,7 @@ class ReadySelections(QTreeWidget):
         self._waiting: list[QTreeWidgetItem] = []
         self._plan: Callable[[str], Request] | None = None
         self._quiet = False
+        self._only_fitting = only_fitting
         self.entries: dict[str, QTreeWidgetItem] = {}  # what can be chosen, by pattern
         self.setColumnCount(3)
         self.setHeaderLabels(["Selection", "Tensors", "Elements"])
@@ -83,6 +87,9 @@ class ReadySelections(QTreeWidget):
                 )
                 item.setFont(0, mono_font())
         self.expandAll()
+        if only_fitting:  # what nobody has seen does not vanish under the pointer
+            for pattern in self.entries.keys() & PRESETS.keys():
+                self._show(self.entries[pattern], False)
         self.itemSelectionChanged.connect(self._selected)
 
     def _branch(self, title: str) -> QTreeWidgetItem:
@@ -147,6 +154,7 @@ class ReadySelections(QTreeWidget):
         item.setText(2, short_count(planned.elements))
         item.setToolTip(2, count_text(planned.elements))
         item.setDisabled(False)
+        self._show(item, True)
         self._next()
 
     def _failed(self, item: QTreeWidgetItem, error: InspectorError) -> None:
@@ -156,7 +164,16 @@ class ReadySelections(QTreeWidget):
         item.setText(2, "")
         item.setDisabled(True)
         item.setToolTip(1, error.sentence)
+        self._show(item, not self._only_fitting)
         self._next()
+
+    def _show(self, item: QTreeWidgetItem, shown: bool) -> None:
+        """A branch is shown with what stands in it."""
+        item.setHidden(not shown)
+        branch = item.parent()
+        assert branch is not None
+        beside = (other for other in self.entries.values() if other.parent() is branch)
+        branch.setHidden(all(other.isHidden() for other in beside))
 
     def _selected(self) -> None:
         if not self._quiet:

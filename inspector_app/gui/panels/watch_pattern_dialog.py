@@ -41,7 +41,9 @@ class WatchPatternDialog(PlanDialog):
         self.setWindowTitle("Watch by pattern or class")
         self.setMinimumSize(92 * GRID, 52 * GRID)
         self.resize(116 * GRID, 64 * GRID)
-        self.ready = ReadySelections(session, table(), classes_in(table(), any_module=True))
+        self.ready = ReadySelections(
+            session, table(), classes_in(table(), any_module=True), only_fitting=True
+        )
         self.ready.count_rows()
         self.ready.setMinimumWidth(36 * GRID)
         self.pattern = PatternLine("watchPattern", "pattern of what is watched")

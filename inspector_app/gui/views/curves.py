@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.gui.client.records_store import RecordsStore
-from inspector_app.gui.views.history import METRICS, OF_SOME, curve_of, keys_with
+from inspector_app.gui.views.history import METRICS, OF_SOME, curve_of, keys_with, own_keys
 from inspector_app.gui.views.names import NamedSeries
 from inspector_app.gui.views.view import View
 from widgets import plotting
@@ -63,6 +63,10 @@ class CurvesView(View):
         self._drawn.clear()
         self._made_of = ("", [])
 
+    def read_anew(self) -> None:
+        """Other records of the same series."""
+        self.forget()
+
     def select(self, rows: set[int]) -> None:
         """Draw the series of the rows that are selected in the tree."""
         self.selected = rows
@@ -85,16 +89,19 @@ class CurvesView(View):
             from widgets.curve_view import CurveSeries
 
             plot.set_series([])
-            plot.set_series([CurveSeries(one.key, one.title) for one in shown])
+            plot.set_series([CurveSeries(one.key, one.title, one.echo) for one in shown])
             plot.set_title(metric)
+            which = {one.which for one in shown}
+            plot.canvas.which = which.pop() if len(which) == 1 else ""
             self._made_of = (metric, keys)
             self._drawn.clear()
-        read = "Mean" if metric == _LOGGED else metric
+        logged = metric == _LOGGED
+        read, keys_of = ("Mean", own_keys) if logged else (metric, self.store.keys)
         for key in keys:
             since = self._drawn.get(key, -1)
             new = self.store.since(since + 1)
             self._drawn[key] = self.store.next - 1
-            steps, values = curve_of(new, key, read)
+            steps, values = curve_of(new, key, read, keys_of)
             if len(steps):
                 plot.append(key, steps, values)
 
@@ -104,7 +111,7 @@ class CurvesView(View):
         measured = [one for one in self.series if one.kind != "scalar"]
         selected = [one for one in measured if one.row in self.selected]
         if metric in OF_SOME:
-            known = keys_with(self.store.answers, metric)
+            known = keys_with(self.store.answers, metric, self.store.keys)
             return [one for one in selected or measured if one.key in known][:_MOST]
         return selected or measured[:_MOST]
 

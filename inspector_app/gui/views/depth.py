@@ -23,6 +23,7 @@ _KINDS: dict[ProbeKind, str] = {
     "parameter gradient": "Gradients of parameters",
     "optimizer gradient": "Gradients of the optimizer",
     "output": "Activations",
+    "input": "Inputs",
     "value": "Parameters",
     "update": "Update / weight",
 }
@@ -84,7 +85,7 @@ class DepthView(View):
         plot = self._plot or self._make()
         plot.show()
         keys = [one.key for one in self._shown]
-        plot.set_values(*newest_steps(self.store.answers, keys, _STEPS, self.step))
+        plot.set_values(*newest_steps(self.store, keys, _STEPS, self.step))
 
     def _make(self) -> DepthPlot:
         plotting.ready()
@@ -110,5 +111,5 @@ class DepthView(View):
         if self._plot is not None:
             from widgets.depth_plot import DepthLayer
 
-            self._plot.set_layers([DepthLayer(one.key, one.name) for one in shown])
+            self._plot.set_layers([DepthLayer(one.key, one.short_title) for one in shown])
         self._shown = shown

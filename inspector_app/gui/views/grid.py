@@ -51,6 +51,7 @@ class GridView(View):
         self._grid: HistogramGrid | None = None
         self._titles: list[tuple[int, str]] = []
         self._phased: set[int] = set()  # keys
+        self._which: dict[int, str] = {}  # by key: "evaluation, call 2 of 3"
         self._drawn: dict[int, tuple[int, int]] = {}  # key -> which record is in its cell
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -74,6 +75,7 @@ class GridView(View):
         """One cell for each series but the loop's own numbers."""
         super().set_series([one for one in series if one.kind != "scalar"])
         self._phased = {one.key for one in self.series if one.kind in _PHASED}
+        self._which = {one.key: f"{one.which}\n" for one in self.series if one.which}
         self.kinds.setVisible(any(one.kind in GRADIENTS for one in self.series))
         self._show_cells()
 
@@ -121,7 +123,7 @@ class GridView(View):
                 plus + minus,
                 step,
                 sampled_words(sampled, count, evaluation),
-                sampled_sentence(sampled, count, evaluation),
+                self._which.get(key, "") + sampled_sentence(sampled, count, evaluation),
                 octaves,
             )
 

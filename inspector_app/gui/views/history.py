@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector_app.gui.client.choice import Column as Keys
 from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.protocol.messages import BINS, Records
 
@@ -27,9 +28,14 @@ class SeriesHistory(NamedTuple):
     infinite: NDArray[np.int64]
 
 
-def history_of(answers: Sequence[Records], key: int) -> SeriesHistory:
+def own_keys(records: Records) -> NDArray[np.int32]:
+    """(n,) the key of each record's series, whatever a person chose."""
+    return records.key
+
+
+def history_of(answers: Sequence[Records], key: int, keys: Keys = own_keys) -> SeriesHistory:
     """The history of one series in some answers."""
-    chosen = [(answer, np.flatnonzero(answer.key == key)) for answer in answers]
+    chosen = [(answer, np.flatnonzero(keys(answer) == key)) for answer in answers]
     chosen = [(answer, rows) for answer, rows in chosen if len(rows)]
 
     def column(read: Column, kind: type, shape: tuple[int, ...] = ()) -> NDArray[np.generic]:
@@ -83,21 +89,21 @@ OF_SOME = frozenset({"Dead units, share", "Saturated, share"})
 """Those that not every record has; NaN says no more than that."""
 
 
-def keys_with(answers: Sequence[Records], metric: str) -> set[int]:
+def keys_with(answers: Sequence[Records], metric: str, keys: Keys = own_keys) -> set[int]:
     """Series that have a value of a metric."""
     read = METRICS[metric]
-    keys = [answer.key[~np.isnan(read(answer))] for answer in answers]
-    return set(np.unique(np.concatenate(keys)).tolist()) if keys else set()
+    found = [keys(answer)[~np.isnan(read(answer))] for answer in answers]
+    return set(np.unique(np.concatenate(found)).tolist()) if found else set()
 
 
 def curve_of(
-    answers: Sequence[Records], key: int, metric: str
+    answers: Sequence[Records], key: int, metric: str, keys: Keys = own_keys
 ) -> tuple[NDArray[np.int64], Numbers]:
     """(n,) steps and values of one metric of one series, where it has such values."""
     read = METRICS[metric]
     steps, values = [np.empty(0, np.int64)], [np.empty(0)]
     for answer in answers:
-        there = answer.key == key
+        there = keys(answer) == key
         if metric in OF_SOME:
             there &= ~np.isnan(read(answer))
         rows = np.flatnonzero(there)
@@ -110,7 +116,7 @@ def curve_of(
 def newest_of(
     store: RecordsStore, keys: set[int], step: int | None = None
 ) -> dict[int, tuple[Records, int]]:
-    """Of each series its newest record, none after ``step``: an answer and a place in it."""
+    """Of each series its newest record shown, none after ``step``: an answer and a place in it."""
     if step is None:
         newest = ((key, store.newest(key)) for key in keys)
         return {key: place for key, place in newest if place is not None}
@@ -120,7 +126,7 @@ def newest_of(
     for answer in reversed(store.answers):
         if not missing.any():
             break
-        places = places_of(answer.key, wanted)
+        places = places_of(store.keys(answer), wanted)
         rows = np.flatnonzero((places >= 0) & (answer.step <= step))
         rows = rows[missing[places[rows]]]
         last = np.full(len(wanted), -1)
@@ -144,17 +150,17 @@ class StepTable(NamedTuple):
 
 
 def newest_steps(
-    answers: Sequence[Records], keys: Sequence[int], most: int, step: int | None = None
+    store: RecordsStore, keys: Sequence[int], most: int, step: int | None = None
 ) -> StepTable:
-    """At most so many of the newest steps of some series, none after ``step``."""
+    """At most so many of the newest steps shown of some series, none after ``step``."""
     order = np.argsort(keys)
     wanted = np.asarray(keys, np.int64)[order]
     steps = np.empty(0, np.int64)
     chosen: list[tuple[Records, NDArray[np.intp], NDArray[np.intp]]] = []  # rows, their series
-    for answer in reversed(answers):
+    for answer in reversed(store.answers):
         if len(steps) == most and answer.step.max() < steps[0]:
             break
-        places = places_of(answer.key, wanted)
+        places = places_of(store.keys(answer), wanted)
         there = (places >= 0) & (True if step is None else answer.step <= step)
         rows = np.flatnonzero(there)
         steps = np.union1d(steps, answer.step[rows])[-most:]

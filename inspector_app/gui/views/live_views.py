@@ -19,14 +19,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector_app.gui.client.choice import Choice
 from inspector_app.gui.client.records_store import KEPT, RecordsStore
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.gui.views.alarms import AlarmsView
 from inspector_app.gui.views.captured import CapturedView
+from inspector_app.gui.views.choosing import ChoiceButton
 from inspector_app.gui.views.curves import CurvesView
 from inspector_app.gui.views.depth import DepthView
 from inspector_app.gui.views.grid import GridView
-from inspector_app.gui.views.names import NamedSeries
+from inspector_app.gui.views.names import NamedSeries, variants_of
 from inspector_app.gui.views.over_time import OverTimeView
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import Alarm, AlarmRules
@@ -60,6 +62,8 @@ class LiveViews(QWidget):
         self.setObjectName("liveViews")
         self.store = RecordsStore()
         self.series: list[NamedSeries] = []
+        self._shown: list[NamedSeries] = []  # the same as they are chosen
+        self._known = (-1, -1)  # what the store had when they were
         self.grid = GridView(self.store)
         self.over_time = OverTimeView(self.store)
         self.layers = DepthView(self.store)
@@ -87,20 +91,25 @@ class LiveViews(QWidget):
             view.row_clicked.connect(self._clicked)
             view.step_clicked.connect(self.go_to)
         self._build_time()
+        self.choice = ChoiceButton()
+        self.choice.chosen.connect(self._choose)
         self._controls = QWidget()
         controls = QHBoxLayout(self._controls)
         controls.setContentsMargins(0, 0, 0, 0)
         controls.setSpacing(GRID)
         controls.addWidget(self._options, 1)
-        for widget in (self.step_line, self.slider, self.hold, self._save_button()):
-            controls.addWidget(widget)
+        controls.addWidget(self.step_line)
+        controls.addWidget(self.slider, 100)  # as wide as it may be before the options are
+        controls.addWidget(self.hold)
+        controls.addWidget(self._save_button())
         self._top = QGridLayout()
-        self._top.setContentsMargins(GRID, 0, GRID, GRID // 2)
+        self._top.setContentsMargins(GRID, GRID // 4, GRID, GRID // 2)
         self._top.setHorizontalSpacing(2 * GRID)
         self._top.setVerticalSpacing(GRID // 2)
         self._top.setColumnStretch(1, 1)
         self._top.addWidget(self.tabs, 0, 0, Qt.AlignmentFlag.AlignLeft)
-        self._top.addWidget(self._controls, 1, 0, 1, 2)
+        self._top.addWidget(self.choice, 0, 1, 1, 2, Qt.AlignmentFlag.AlignRight)
+        self._top.addWidget(self._controls, 1, 0, 1, 3)
         self._in_one_line = False
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -124,7 +133,8 @@ class LiveViews(QWidget):
         self.slider.setObjectName("liveStep")
         self.slider.setAccessibleName("Step that is looked at")
         self.slider.setToolTip(_BACK)
-        self.slider.setFixedWidth(16 * GRID)
+        self.slider.setMinimumWidth(5 * GRID)
+        self.slider.setMaximumWidth(16 * GRID)
         self.slider.setEnabled(False)
         self.slider.valueChanged.connect(self._slid)
         self.step_line = ToneLabel(tone="muted")
@@ -165,14 +175,38 @@ class LiveViews(QWidget):
     def set_series(self, series: list[NamedSeries]) -> None:
         """Which series there are now."""
         self.series = series
-        for view in self.views:
-            view.set_series(series)
+        self._read_anew()
         self._draw()
 
     def records_arrived(self) -> None:
         """The store has more than before."""
-        if not self.hold.isChecked():
+        changed = self._known != (self.store.generation, self.store.seen.version)
+        if changed:
+            self._read_anew()
+        if changed or not self.hold.isChecked():
             self._draw()
+
+    def _choose(self, choice: Choice) -> None:
+        """Another phase, call or micro-step."""
+        self.store.choose(choice)
+        self._read_anew()
+        self._draw()
+        self._follow()
+
+    def _read_anew(self) -> None:
+        """Give the views their series as they are chosen, of what there is now."""
+        known = self.store.generation, self.store.seen.version
+        if self._known[0] != known[0]:
+            for view in self.views:
+                view.read_anew()
+        self._known = known
+        self.choice.show_choice(self.store.choice, self.store.reading)
+        self._arrange()
+        shown = variants_of(self.series, self.store.reading)
+        if shown != self._shown or not shown:
+            self._shown = shown
+            for view in self.views:
+                view.set_series(shown)
 
     def alarms_told(self, alarms: list[Alarm], rules: AlarmRules) -> None:
         """Alarms that are new or have changed, and the thresholds in force."""
@@ -187,6 +221,7 @@ class LiveViews(QWidget):
     def forget(self) -> None:
         """Another session: its steps begin anew."""
         self.store.clear()
+        self.store.choose(Choice())
         self.hold.setChecked(False)
         for view in (self.over_time, self.curves, self.alarms, self.captured):
             view.forget()
@@ -245,14 +280,19 @@ class LiveViews(QWidget):
     def _arrange(self) -> None:
         """Options and time beside the tabs where there is room for the widest, else below them."""
         needed = self.tabs.sizeHint().width() + self._controls.sizeHint().width() + 4 * GRID
+        if not self.choice.isHidden():
+            needed += self.choice.sizeHint().width() + 2 * GRID
         in_one_line = self.width() >= needed
         if in_one_line != self._in_one_line:
             self._in_one_line = in_one_line
             self._top.removeWidget(self._controls)
+            self._top.removeWidget(self.choice)
+            columns = 1 if in_one_line else 2
+            self._top.addWidget(self.choice, 0, 1, 1, columns, Qt.AlignmentFlag.AlignRight)
             if in_one_line:
-                self._top.addWidget(self._controls, 0, 1)
+                self._top.addWidget(self._controls, 0, 2)
             else:
-                self._top.addWidget(self._controls, 1, 0, 1, 2)
+                self._top.addWidget(self._controls, 1, 0, 1, 3)
 
     # -- time ----------------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from inspector_app.gui.client.choice import TRAINING, Reading
 from inspector_app.protocol.messages import ProbeKind, Series
 from inspector_app.protocol.table import RowTable
 
@@ -34,12 +35,20 @@ class NamedSeries:
     kind: ProbeKind
     name: str  # path of the row and of the leaf in its output
     measured: bool = True  # False for a watched row that has not fired
+    variant: str = ""  # by which it is told from others of the same: "eval, call 2"
+    which: str = ""  # what is shown of it, where there is more: "evaluation, call 2 of 3"
+    echo: bool = False  # drawn beside the same of training
 
     @property
     def title(self) -> str:
-        """Name and kind: "layers.0 gradient"."""
-        word = _WORDS[self.kind]
-        return f"{self.name}  {word}" if word else self.name
+        """Name, kind and variant: "layers.0  gradient  call 2"."""
+        return "  ".join(filter(None, (self.name, _WORDS[self.kind], self.variant)))
+
+    @property
+    def short_title(self) -> str:
+        """Without the kind, where there is little room: "layers.0 2" for its second call."""
+        variant = self.variant.replace("call ", "").replace(",", "")
+        return f"{self.name} {variant}" if variant else self.name
 
 
 def named_series(
@@ -61,6 +70,28 @@ def named_series(
             named.append(NamedSeries(-1 - row, row, position, "output", name, measured=False))
     named.sort(key=lambda one: (one.position, one.name, _ORDER.index(one.kind)))
     return named
+
+
+def variants_of(series: Iterable[NamedSeries], reading: Reading) -> list[NamedSeries]:
+    """Each series as it is shown: once, several times, or not at all."""
+    found: list[NamedSeries] = []
+    for one in series:
+        if one.kind == "scalar" or not one.measured:
+            found.append(one)
+            continue
+        shown = reading.variants(one.key)
+        trained = any(variant.phase == TRAINING for variant in shown)
+        found += [
+            replace(
+                one,
+                key=variant.key,
+                variant=variant.words,
+                which=variant.which,
+                echo=trained and variant.phase != TRAINING,
+            )
+            for variant in shown
+        ]
+    return found
 
 
 def _place(table: RowTable, row: int) -> tuple[int, str] | None:

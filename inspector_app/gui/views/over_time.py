@@ -110,16 +110,21 @@ class OverTimeView(View):
         self._make(shown)
         for one, plot in zip(shown, self._plots, strict=True):
             plot.set_title(one.title, self._how_sampled(one.key))
+            plot.which = one.which
             if self._bring_up_to_date(one.key) or plot.octaves != self.octaves.isChecked():
                 plot.set_octaves(self.octaves.isChecked())
                 plot.refresh()
 
     def forget(self) -> None:
         """The records of another session begin anew."""
-        self._histories.clear()
-        self._drawn.clear()
+        self.read_anew()
         self._hidden.clear()
         self._asked.clear()
+
+    def read_anew(self) -> None:
+        """Other records of the same series."""
+        self._histories.clear()
+        self._drawn.clear()
         self._made_of = (False, [])
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -210,7 +215,7 @@ class OverTimeView(View):
         since = self._drawn.get(key, -1)
         new = self.store.since(since + 1)
         self._drawn[key] = self.store.next - 1
-        records = history_of(new, key)
+        records = history_of(new, key, self.store.keys)
         records = _one_a_step(records)
         if not len(records.steps):
             return False

@@ -40,6 +40,9 @@ class View(QWidget):
         """Which series there are now, in the model's order."""
         self.series = series
 
+    def read_anew(self) -> None:
+        """Others of the mirrored records are shown than before."""
+
     def draw(self) -> None:
         """Draw all that is mirrored; called at most once a frame, and only while in sight."""
 

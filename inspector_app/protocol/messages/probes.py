@@ -25,6 +25,7 @@ class Phase(IntFlag):
     TRAIN = 1  # the module was in train mode
     RECOMPUTE = 2  # activation checkpointing computed it anew in the backward
     BACKWARD = 4  # a gradient
+    EVALUATION = 8  # the module was not in train mode, nor was the model as a whole
 
 
 class Series(Plain, frozen=True, kw_only=True):

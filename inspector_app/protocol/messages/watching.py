@@ -39,9 +39,10 @@ class Records(Result, frozen=True, kw_only=True):
     next: int  # ask from here the next time
     sequence: Int64  # (n,)
     step: Int64  # (n,) number of the step: the outermost forward, or the optimizer's step
-    micro: Int32  # (n,) number of the outermost forward within the step, from 0 on
+    micro: Int32  # (n,) number of the outermost forward within the step, from 0 on; those with
+    # the model in evaluation mode are counted apart
     key: Int32  # (n,) of the series
-    call: Int32  # (n,) how often the module had fired in that forward
+    call: Int32  # (n,) how often the module had fired in that forward, or while it recomputed
     phase: NDArray[np.uint8]  # (n,) of Phase
     count: Int64  # (n,) elements
     sampled: Int64  # (n,) elements that zeros, moments and histogram were made of

@@ -114,7 +114,7 @@ def test_the_newest_steps_as_a_table(fired, most, step):
             at = int(answer.step[place])
             if key in keys and (step is None or at <= step):
                 expected.setdefault(at, {})[key] = int(answer.sequence[place])
-    table = newest_steps(store.answers, keys, most, step)
+    table = newest_steps(store, keys, most, step)
     assert table.steps.tolist() == sorted(expected)[-most:]
     for row, at in enumerate(table.steps.tolist()):
         for column, key in enumerate(keys):

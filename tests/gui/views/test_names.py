@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspector_app.gui.views.names import named_series
+from inspector_app.gui.views.names import NamedSeries, named_series
 from inspector_app.protocol.messages import Series
 
 
@@ -29,3 +29,9 @@ def test_a_watched_row_that_has_not_fired_has_a_place_too(table):
 
 def test_rows_that_are_gone_are_left_out(table):
     assert named_series(table, [Series(key=0, row=10_000, leaf="")], [10_001]) == []
+
+
+def test_a_variant_is_told_in_full_and_where_there_is_little_room():
+    series = NamedSeries(7, 1, 1, "gradient", "stem", variant="eval, call 2")
+    assert series.title == "stem  gradient  eval, call 2"
+    assert series.short_title == "stem eval 2"
