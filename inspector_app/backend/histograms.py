@@ -149,7 +149,8 @@ def as_floats(values: torch.Tensor) -> Floats:
     """
     if values.dtype in (torch.float16, torch.bfloat16):  # which numpy converts slowly, or not
         values = values.to(torch.float32)
-    return values.cpu().numpy().astype(np.float64, copy=False).reshape(-1)
+    with np.errstate(invalid="ignore"):  # of signalling NaN
+        return values.cpu().numpy().astype(np.float64, copy=False).reshape(-1)
 
 
 class Extremes(NamedTuple):

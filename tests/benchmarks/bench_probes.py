@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 import inspector_app
-from inspector_app.backend.probing import exact
+from inspector_app.backend.probing import compiled
 from inspector_app.backend.probing.batch import Batch
 from inspector_app.backend.probing.probe_set import ProbeSet
 
@@ -237,7 +237,7 @@ if __name__ == "__main__":
         compare_budget("transformer", transformer)
         compare_budget("resnet", resnet)
     if "tensors" in wanted:
-        exact.prepare()
+        compiled.prepare().join()
         for elements in (1_000_000, 10_000_000, 100_000_000):
             for kind in (torch.float32, torch.bfloat16):
                 compare_elements(elements, kind)
