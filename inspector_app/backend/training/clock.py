@@ -6,8 +6,8 @@ and changed: that is the *safe point*.  The last of the three is weaker, since a
 former forward may still come.
 
 A loss scaler leaves out ``optimizer.step()`` where gradients overflow: such a step ends with the
-``scaler.update()`` after it.  Of a scaler that is not torch's only the scale is known: there it ends
-with the next outermost forward after the scale has changed.
+``scaler.update()`` after it.  Of a scaler that is not torch's only the scale is known: there it
+ends with the next outermost forward after the scale has changed.
 """
 
 from __future__ import annotations
