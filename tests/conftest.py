@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from pytestqt.qtbot import QtBot
 
+from inspector_app.backend.probing import compiled
 from tests import leaks
 
 # Only the end-to-end tests have a screen, and they give it to the program they start.
@@ -43,6 +44,14 @@ def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Settings and caches that tests write stay out of the person's own."""
     for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
         os.environ[variable] = str(tmp_path_factory.mktemp(variable.lower()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_compiled() -> Iterator[None]:
+    """No test begins to compile by the way: which loops ran would be a matter of time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "prepare", lambda: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

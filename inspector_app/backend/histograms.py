@@ -108,13 +108,20 @@ def why_unreadable(tensor: torch.Tensor) -> str:
         return f"tensors of layout {tensor.layout} are not measured"
     if tensor.dtype in _PACKED:
         return f"{str(tensor.dtype).removeprefix('torch.')} packs several numbers into one element"
+    if tensor.dtype in _OPAQUE:
+        return f"torch converts no {str(tensor.dtype).removeprefix('torch.')} to numbers"
     return ""
 
 
-_PACKED = frozenset(
-    dtype
-    for name in ("float4_e2m1fn_x2",)
-    if isinstance(dtype := getattr(torch, name, None), torch.dtype)
+def _known(*names: str) -> frozenset[torch.dtype]:
+    """Those of these dtypes that this torch has."""
+    found = (getattr(torch, name, None) for name in names)
+    return frozenset(dtype for dtype in found if isinstance(dtype, torch.dtype))
+
+
+_PACKED = _known("float4_e2m1fn_x2", "bits1x8", "bits2x4", "bits4x2")
+_OPAQUE = _known(
+    "bits8", "bits16", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in range(1, 8))
 )
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _WHOLE_NUMBERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -149,7 +156,8 @@ def as_floats(values: torch.Tensor) -> Floats:
     """
     if values.dtype in (torch.float16, torch.bfloat16):  # which numpy converts slowly, or not
         values = values.to(torch.float32)
-    return values.cpu().numpy().astype(np.float64, copy=False).reshape(-1)
+    with np.errstate(invalid="ignore"):  # of signalling NaN
+        return values.cpu().numpy().astype(np.float64, copy=False).reshape(-1)
 
 
 class Extremes(NamedTuple):

@@ -25,7 +25,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import ResNetConfig, ResNetModel
 
 import inspector_app
-from inspector_app.backend.probing import exact
+from inspector_app.backend.probing import compiled
 from inspector_app.backend.probing.batch import Batch
 from inspector_app.backend.probing.probe_set import ProbeSet
 
@@ -333,7 +333,7 @@ if __name__ == "__main__":
         for called, build in (("transformer", transformer), ("ResNet-18", resnet)):
             compare_budget(called, build)
     if "tensors" in wanted:
-        exact.prepare()
+        compiled.prepare().join()
         for elements in (1_000_000, 10_000_000, 100_000_000):
             for kind in (torch.float32, torch.bfloat16):
                 compare_elements(elements, kind)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 
 import pytest
@@ -242,6 +244,54 @@ def test_steps_that_a_loss_scaler_leaves_out_are_steps(probes, own):
     found = probes.records()
     assert found.step.tolist() == [step for step in safe for _ in range(2)]
     assert found.micro.tolist() == [0, 1] * 6
+
+
+def overflowing(model: nn.Module, broken: bool, root: bool = True) -> torch.Tensor:
+    inputs = torch.randn(4, 3)
+    output = model(inputs) if root else model[1](model[0](inputs))
+    return output.sum() * (torch.nan if broken else 1.0)
+
+
+@pytest.mark.parametrize("root", [True, False])
+@pytest.mark.parametrize("broken", [(), (0, 1, 3), (4,), (0, 1, 2, 3, 4)])
+def test_one_scaler_updated_for_each_of_two_optimizers(probes, broken, root):
+    """As of two networks that train against each other: the one that steps last is watched."""
+    first, _ = model_and_optimizer()
+    model, optimizer = model_and_optimizer()
+    other = torch.optim.SGD(first.parameters(), 0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    safe: list[int] = []
+    clock = StepClock(model, optimizer, scaler, probes, lambda: safe.append(probes.step))
+    probes.watch(0, model[0], "0")
+    for step in range(5):
+        for stepping in (other, optimizer):
+            loss = overflowing(first, False) + overflowing(model, step in broken, root)
+            scaler.scale(loss).backward()
+            scaler.step(stepping)
+            scaler.update()
+            other.zero_grad()
+            optimizer.zero_grad()
+    clock.close()
+    assert safe == [1, 2, 3, 4, 5]
+    assert probes.records().step.tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_a_scaler_gets_its_method_back(probes):
+    model, optimizer = model_and_optimizer()
+    scaler = torch.amp.GradScaler("cpu")
+    before = dict(vars(scaler))
+    clock = StepClock(model, optimizer, scaler, probes, lambda: None)
+    second = StepClock(model, optimizer, scaler, probes, lambda: None)
+    copies = [copy.deepcopy(scaler), pickle.loads(pickle.dumps(scaler))]
+    assert scaler.state_dict() == torch.amp.GradScaler("cpu").state_dict()
+    second.close()
+    clock.close()
+    clock.close()
+    assert vars(scaler) == before
+    for each in copies:
+        each.scale(torch.ones(1))
+        each.update(2.0)
+        assert each.get_scale() == 2.0
 
 
 def test_a_loss_scaler_is_asked_once_a_forward(probes, monkeypatch):

@@ -12,7 +12,7 @@ from torch import nn
 
 from inspector_app.backend.facade.training import Training
 from inspector_app.backend.jobs import NO_JOB, Job
-from inspector_app.backend.probing.exact import prepare
+from inspector_app.backend.probing import compiled
 from inspector_app.backend.probing.probe_set import OUTPUT
 from inspector_app.backend.probing.reasons import why_never_fired
 from inspector_app.protocol import messages as m
@@ -63,7 +63,7 @@ class Watching(Training):
         for row in rows:
             self._position(row)
         if exact:
-            prepare()
+            compiled.prepare()
         for row in rows:
             self._probes.set_exact(row, exact)
         return self._watching()

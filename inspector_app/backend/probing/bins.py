@@ -15,6 +15,7 @@ divide a float by a power of two changes its exponent and nothing else.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,25 @@ def left_edges(first: Floats, exponent: Int32) -> Floats:
     """Where the first bins begin; never beyond the range of float64."""
     with np.errstate(over="ignore"):
         return np.asarray(np.maximum(np.ldexp(first, exponent), -np.finfo(np.float64).max))
+
+
+def grid(minimum: float, maximum: float) -> tuple[float, int]:
+    """:func:`linear_grid` of a single range; arrays of one element take ten times as long."""
+    if minimum == maximum:
+        around = math.frexp(maximum)[1] - (BINS.bit_length() - 2)
+        exponent = max(around, _SMALLEST)
+        return float(math.floor(math.ldexp(minimum, -exponent)) - BINS // 2), exponent
+    spread = maximum / (BINS - 1) - minimum / (BINS - 1)
+    exponent = max(math.frexp(spread)[1] if spread else _SMALLEST, _SMALLEST)
+    return float(math.floor(math.ldexp(minimum, -exponent))), exponent
+
+
+def left_edge(first: float, exponent: int) -> float:
+    """:func:`left_edges` of a single range."""
+    try:
+        return math.ldexp(first, exponent)
+    except OverflowError:
+        return -float(np.finfo(np.float64).max)
 
 
 class Workspace:

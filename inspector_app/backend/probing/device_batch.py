@@ -12,9 +12,9 @@ the step is left out, on the CPU too (else a later module could be called the fi
 what is left out is counted.
 
 These are still read with a wait: series all of whose elements are counted, captures and updates of
-parameters, which a person asked for; subclasses of tensors; devices without streams.  The scale of
-a GradScaler is asked for at each forward, which waits as the scaler's own step does.  The first
-tensor of a size uploads its places asynchronously, and the first one on a device allocates.
+parameters, which a person asked for; subclasses of tensors; devices without streams.  By the scale
+of a GradScaler gradients are divided there.  The first tensor of a size uploads its places
+asynchronously, and the first one on a device allocates.
 
 Proven by construction and by tests with a device made of CPU tensors: the operations need no value
 on the host, one copy is made a message, results are those of the CPU, order, thinning and closing.

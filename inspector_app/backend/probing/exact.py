@@ -1,22 +1,28 @@
 """Zeros, moments and histogram of all elements of a tensor, for those who ask for them.
 
-Where numba is installed float32 takes one pass after that for the extremes, and 16-bit floats one
-pass that counts each of their 65,536 codes (see :mod:`inspector_app.backend.probing.compiled`).
-All else goes through numpy in chunks.
+After a pass for the extremes, what float32 can hold takes one pass of a compiled loop where numba
+is installed (see :mod:`inspector_app.backend.probing.compiled`).  All else goes through numpy in
+chunks.
 
 Moments are those of the values divided by the width of a bin, less a shift near their mean (Chan,
 Golub and LeVeque 1983), so that squares neither overflow nor cancel.
+
+Extremes, zeros and what is not finite are counted exactly.  Counts of bins are exact, too, but that
+the compiled loop takes for zero what float32 does when it is divided by the width.  The mean is
+within 1e-5 of the largest magnitude; deviation and norm are within 1e-4 of themselves, the
+deviation where that is less than 1e-5 of the largest magnitude, within that.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from inspector_app.backend.histograms import (
     Extremes,
@@ -32,10 +38,14 @@ from inspector_app.protocol.messages import BINS, Floats
 from inspector_app.protocol.table import Int64
 
 _CODED = (torch.bfloat16, torch.float16)
-_BEGINNING = 4_096  # elements whose mean is the shift
-_WITHIN = 120  # exponents of a width that float32 can divide by
+_KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}  # as the loops call them
+_SHORT = (torch.bool, torch.uint8, torch.int8, torch.int16)  # whole numbers that float32 holds
+_AT_ONCE = 1 << 30  # elements that the loop can count at once
+_NO_FLOATS, _NO_CODES = np.empty(0, np.float32), np.empty(0, np.int16)
+_BEGINNING = 1_024  # elements whose mean is the shift
+_WITHIN = 100  # exponents of a width that float32 can divide by, and still add up
 _NORMAL = 1_000  # exponents whose powers of two are normal in float64
-_WHOLE = 1 << 22  # numbers of bins up to which float32 has all whole numbers
+_WHOLE = 1 << 16  # numbers of bins up to which float32 holds those of a pair exactly
 
 
 @dataclass(slots=True)
@@ -65,36 +75,41 @@ class _Sums:
         self._total = 0.0
         self._squares = 0.0
 
-    def add(self, values: Floats, weights: Int64 | None = None) -> None:
-        """Count finite values, each as often as its weight says."""
+    def add(self, values: Floats) -> None:
+        """Count finite values."""
         scaled = _scaled(values, self.exponent)
         places = (np.floor(scaled) - self.first).astype(np.intp)
-        found = np.bincount(places, weights=weights, minlength=BINS)
-        self.counts += found.astype(np.int64)
+        self.counts += np.bincount(places, minlength=BINS)
         scaled -= self.shift
-        times = np.ones(len(values), np.int64) if weights is None else weights
-        weighted = scaled * times
-        self._total += float(np.add.reduce(weighted))
-        self._squares += float(np.add.reduce(weighted * scaled))
-        self.zeros += int(np.add.reduce(times[values == 0]))
-        self.elements += int(np.add.reduce(times))
+        self._total += float(np.add.reduce(scaled))
+        self._squares += float(np.add.reduce(scaled * scaled))
+        self.zeros += int(np.count_nonzero(values == 0))
+        self.elements += len(values)
 
-    def add_codes(self, values: Floats, times: Int64) -> None:
-        """Count what 16-bit codes stand for, each so many times."""
-        scaled = _scaled(values, self.exponent)
-        self.shift = float(np.add.reduce(scaled * times)) / float(np.add.reduce(times))
-        self.add(values, times)
-
-    def add_array(self, values: torch.Tensor, measure: Callable[..., Any]) -> None:
-        """Count a contiguous float32 tensor of finite values by a compiled loop."""
-        array = values.numpy()
-        beginning = _scaled(array[:_BEGINNING].astype(np.float64), self.exponent)
-        shift = np.float32(np.add.reduce(beginning) / len(beginning))
-        inverse = np.float32(math.ldexp(1.0, -self.exponent))
-        self.shift, self.elements = float(shift), len(array)
-        self._total, self._squares, self.zeros = measure(
-            array, inverse, np.int32(self.first), shift, self.counts
+    def add_compiled(self, values: torch.Tensor, loops: ModuleType) -> None:
+        """Count a contiguous tensor of finite float32, bfloat16 or float16 by a compiled loop."""
+        if not values.numel():
+            return
+        coded = values.dtype in _CODED
+        floats, codes = (_NO_FLOATS, _codes(values)) if coded else (values.numpy(), _NO_CODES)
+        if not self.elements:
+            known = values_of_codes(values.dtype) if coded else None
+            some = floats[:_BEGINNING] if known is None else known[codes[:_BEGINNING]]
+            beginning = float(np.add.reduce(some, dtype=np.float64)) / len(some)
+            self.shift = float(np.float32(math.ldexp(beginning, -self.exponent)))
+        total, squares, zeros = loops.measure(
+            floats,
+            codes,
+            _KINDS[values.dtype],
+            np.float32(math.ldexp(1.0, -self.exponent)),
+            np.int32(self.first),
+            np.float32(self.shift),
+            self.counts,
         )
+        self._total += total
+        self._squares += squares
+        self.zeros += zeros
+        self.elements += values.numel()
 
     def moments(self) -> tuple[float, float, float]:
         """Mean, deviation and norm; NaN of nothing."""
@@ -104,9 +119,13 @@ class _Sums:
         variance = max(0.0, self._squares / self.elements - apart * apart)
         mean = apart + self.shift
         norm = math.sqrt(self.elements * (variance + mean * mean))
-        with np.errstate(over="ignore"):
-            told = np.ldexp([mean, math.sqrt(variance), norm], self.exponent)
-        return float(told[0]), float(told[1]), float(told[2])
+        return self._unscaled(mean), self._unscaled(math.sqrt(variance)), self._unscaled(norm)
+
+    def _unscaled(self, value: float) -> float:
+        try:
+            return math.ldexp(value, self.exponent)
+        except OverflowError:
+            return math.copysign(math.inf, value)
 
 
 def _scaled(values: Floats, exponent: int) -> Floats:
@@ -116,12 +135,6 @@ def _scaled(values: Floats, exponent: int) -> Floats:
     return np.asarray(np.ldexp(values, -exponent))
 
 
-def prepare() -> None:
-    """Compile the loops, where numba is installed: takes seconds, once a process."""
-    for dtype in (torch.float32, torch.bfloat16):
-        measure(torch.zeros(3, dtype=dtype, device="cpu"))
-
-
 def measure(
     values: torch.Tensor, *, octaves: bool = False, limits: tuple[float, float] | None = None
 ) -> tuple[Extremes, Whole]:
@@ -129,31 +142,23 @@ def measure(
 
     ``limits`` are those of saturation.
     """
-    compiled = loops()
-    if values.dim() != 1 or not values.is_contiguous() or not values.is_cpu:
-        compiled = None
-    codes = times = None
-    if compiled is not None and values.dtype in _CODED:
-        codes, times, found = _coded(values, compiled.count_codes)
-    else:
-        found = extremes(values)
+    fits = values.is_cpu and values.dtype in (torch.float32, *_CODED, *_SHORT)
+    compiled = loops() if fits else None
+    found = _extremes(values, compiled)
     any_finite = not math.isnan(found.minimum)
-    low, high = (np.array([bound if any_finite else 0.0]) for bound in found[:2])
-    first, exponent = bins.linear_grid(low, high)
-    sums = _Sums(float(first[0]), int(exponent[0]))
+    minimum, maximum = (found.minimum, found.maximum) if any_finite else (0.0, 0.0)
+    sums = _Sums(*bins.grid(minimum, maximum))
     all_finite = not (found.nan or found.positive_infinity or found.negative_infinity)
-    fits = all_finite and abs(sums.exponent) <= _WITHIN and abs(sums.first) < _WHOLE
-    if codes is not None and times is not None:
-        if any_finite:
-            sums.add_codes(codes, times)
-    elif compiled is not None and values.dtype is torch.float32 and fits:
-        sums.add_array(values, compiled.measure)
+    if compiled is not None and abs(sums.exponent) <= _WITHIN and abs(sums.first) < _WHOLE:
+        for part in _finite_parts(values, all_finite):
+            sums.add_compiled(part, compiled)
     else:
         for floats in _finite(values, all_finite):
             sums.add(floats)
     mean, deviation, norm = sums.moments()
-    edge, width, counts = float(bins.left_edges(first, exponent)[0]), sums.exponent, sums.counts
+    edge, width, counts = bins.left_edge(sums.first, sums.exponent), sums.exponent, sums.counts
     if octaves:
+        low, high = np.array([minimum]), np.array([maximum])
         top = bins.octave_top(low, high)
         work = bins.Workspace(1, 0)
         parts = (bins.octave_counts(part[None], top, work)[0] for part in _finite(values))
@@ -178,22 +183,38 @@ def measure(
     return found, whole
 
 
-def _coded(
-    values: torch.Tensor, count_codes: Callable[..., Int64]
-) -> tuple[Floats, Int64, Extremes]:
-    """The finite values that occur in a tensor of 16-bit floats, how often each does, extremes."""
-    table = count_codes(values.view(torch.int16).numpy().view(np.uint16))
-    (used,) = np.nonzero(table)
-    times, held = table[used], values_of_codes(values.dtype)[used]
-    finite = np.isfinite(held)
-    odd, often = held[~finite], times[~finite]
-    held, times = held[finite], times[finite]
-    found = Extremes(
-        float(held.min()) if len(held) else math.nan,
-        float(held.max()) if len(held) else math.nan,
-        *(int(often[mark].sum()) for mark in (np.isnan(odd), odd == math.inf, odd == -math.inf)),
-    )
-    return held, times, found
+def _codes(values: torch.Tensor) -> NDArray[np.int16]:
+    """The codes of 16-bit floats, in their memory."""
+    codes: NDArray[np.int16] = values.view(torch.int16).numpy()
+    return codes
+
+
+def _extremes(values: torch.Tensor, compiled: ModuleType | None) -> Extremes:
+    """Of 16-bit floats in one pass, where that is compiled."""
+    if compiled is not None and values.dtype in _CODED and _is_flat(values):
+        least, greatest = compiled.ends(_codes(values))
+        known = values_of_codes(values.dtype)
+        low, high = float(known[least]), float(known[greatest])
+        if math.isfinite(low) and math.isfinite(high):
+            return Extremes(low, high, 0, 0, 0)
+    return extremes(values)
+
+
+def _is_flat(values: torch.Tensor) -> bool:
+    return values.dim() == 1 and values.is_contiguous()
+
+
+def _finite_parts(values: torch.Tensor, all_finite: bool) -> Iterator[torch.Tensor]:
+    """The finite elements in contiguous parts that the compiled loop takes, without a copy if so.
+
+    Those of what float32 holds.
+    """
+    if all_finite and _is_flat(values) and values.dtype not in _SHORT:
+        yield from chunks(values, _AT_ONCE)
+        return
+    for chunk in chunks(values, CHUNK):
+        floats = chunk.to(torch.float32)
+        yield floats.reshape(-1) if all_finite else floats[floats.isfinite()]
 
 
 def _finite(values: torch.Tensor, all_finite: bool = False) -> Iterator[Floats]:

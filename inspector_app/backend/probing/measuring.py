@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -74,7 +76,7 @@ class Measuring:
             rows["counts"] = bins.linear_counts(scaled, first, self._work)
         rows["octaves"] = self.octaves
         if hidden is not None:
-            self._take_out(rows, samples.shape[1] - number)
+            self._take_out(rows, samples.shape[1] - number, samples.dtype)
         scaled -= mean[:, None].astype(scaled.dtype)
         if hidden is not None:
             scaled[hidden] = 0
@@ -88,16 +90,20 @@ class Measuring:
         if self.limits:
             self._saturate(rows, samples, hidden)
 
-    def _take_out(self, rows: Rows, hidden: Int64) -> None:
-        """Take so many minima (n,) out of the counts: they stood for what does not count."""
+    def _take_out(self, rows: Rows, hidden: Int64, dtype: np.dtype[Any]) -> None:
+        """Take so many minima (n,) out of the counts: they stood for what does not count.
+
+        They are told to their bins as the samples of that dtype were.
+        """
         minimum = rows["minimum"]
         rows["zeros"] -= np.where(minimum == 0, hidden, 0)
+        samples = minimum[:, None].astype(dtype)
+        work = bins.Workspace(len(rows), 1)  # the other one holds the samples
         if self.octaves:
-            alone = bins.octave_counts(minimum[:, None], rows["exponent"], self._work)
+            alone = bins.octave_counts(samples, rows["exponent"], work)
         else:
             first, exponent = bins.linear_grid(minimum, rows["maximum"])
-            place = bins.divide(minimum[:, None], exponent, self._work)
-            alone = bins.linear_counts(place, first, self._work)
+            alone = bins.linear_counts(bins.divide(samples, exponent, work), first, work)
         rows["counts"] -= alone * hidden[:, None]
 
     def _saturate(

@@ -261,8 +261,9 @@ class ProbeSet:
         self._begun[evaluates] += 1
         self.evaluates = evaluates
 
-    def before_update(self, scale: float = 1.0) -> None:
-        """The optimizer is about to step; gradients are ``scale`` times what they should be."""
+    def before_update(self, scaled: bool = False) -> None:
+        """The optimizer is about to step; ``scaled``: with gradients of a scaled loss."""
+        scale = self.loss_scale.now() if scaled and self._parameters else 1.0
         for probe in self._parameters.values():
             probe.before_update(scale)
 
@@ -374,7 +375,7 @@ class ProbeSet:
         if not len(rows):
             return 0.0
         self.ring.extend(rows)
-        self.alarms.judge(rows, scaled=self.loss_scale.value != 1)
+        self.alarms.judge(rows, scaled=self.loss_scale.scaled)
         seconds = perf_counter() - start
         self.costs.add(rows["key"], seconds)
         return seconds

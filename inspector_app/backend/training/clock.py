@@ -6,13 +6,14 @@ and changed: that is the *safe point*.  The last of the three is weaker, since a
 former forward may still come.
 
 A loss scaler leaves out ``optimizer.step()`` where gradients overflow: such a step ends with the
-next outermost forward after ``scaler.update()``.
+``scaler.update()`` after it.  Of a scaler that is not torch's only the scale is known: there it
+ends with the next outermost forward after the scale has changed.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch.utils.hooks import RemovableHandle
 from inspector_app.backend.probing.loss_scale import LossScale
 from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.probing.probes import ProbeHook
+from inspector_app.backend.training.scaler_hook import ScalerHook
 
 _backward: Callable[[], int] = torch._C._current_graph_task_id  # -1 outside of one
 
@@ -61,10 +63,14 @@ class StepClock:
         self._inside = 0  # outermost forwards under way: 0 or 1, more where it calls itself
         self._forwards = 0  # of this step
         self._updates = 0  # of the loss scaler before the last of them
+        self._stepped = False  # the optimizer, since the loss scaler's last update
+        self._scaler_hook: ScalerHook | None = None
         self._thread = thread  # the loop's, as far as it is known
         self._handles: list[RemovableHandle] = []
         try:
             self._hook(model, optimizer)
+            if optimizer is not None and ScalerHook.fits(loss_scaler):
+                self._scaler_hook = ScalerHook(loss_scaler, self._scaler_updated)
         except BaseException:
             self.close()
             raise
@@ -100,6 +106,8 @@ class StepClock:
         for handle in handles:
             with suppress(KeyError, ReferenceError):
                 handle.remove()
+        if self._scaler_hook is not None:
+            self._scaler_hook.remove()
 
     def step(self) -> None:
         """The loop says that a step is over."""
@@ -116,7 +124,8 @@ class StepClock:
             return
         scale = self._loss_scale
         scale.ask()
-        skipped = self._optimizer is not None and scale.updates != self._updates
+        told = self._optimizer is None or self._scaler_hook is not None
+        skipped = not told and scale.updates != self._updates
         self._updates = scale.updates
         if self._forwards and (skipped or not self._told):
             self._end_step()
@@ -142,11 +151,19 @@ class StepClock:
     def _update_begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         # A fused optimizer divides by the scale itself, in the step, unless that is done already.
         scaled = getattr(optimizer, "grad_scale", None) is not None
-        self._probes.before_update(self._loss_scale.now() if scaled else 1.0)
+        self._probes.before_update(scaled)
 
     def _update_ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._probes.after_update()
+        self._stepped = True
         self._end_step()
+
+    def _scaler_updated(self, optimizers: Collection[int]) -> None:
+        """The scaler was updated, after it had these optimizers step, or left that out."""
+        if id(self._optimizer) in optimizers:
+            stepped, self._stepped = self._stepped, False
+            if not stepped:
+                self._end_step()
 
     def _end_step(self) -> None:
         self._thread = threading.get_ident()

@@ -15,6 +15,8 @@ from inspector_app.backend.probing.bins import (
     Workspace,
     coarser,
     divide,
+    grid,
+    left_edge,
     left_edges,
     linear_counts,
     linear_grid,
@@ -136,3 +138,11 @@ def test_edges_of_octaves():
     for value in samples[0]:
         place = np.searchsorted(edges, value, side="right") - 1
         assert counts[place] > 0
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=2))
+def test_one_range_is_told_like_many(bounds):
+    low, high = sorted(bounds)
+    first, exponent = linear_grid(np.array([low]), np.array([high]))
+    assert grid(low, high) == (first[0], exponent[0])
+    assert left_edge(*grid(low, high)) == left_edges(first, exponent)[0]

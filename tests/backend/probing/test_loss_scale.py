@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from inspector_app.backend.probing.loss_scale import LossScale
+from tests.backend.probing import fake_device
+from tests.backend.probing.fake_device import There
 
 
 class Scaler:
@@ -77,3 +79,36 @@ def test_what_is_left_is_a_power_of_two(dtype, factor):
 def test_a_scale_that_nothing_can_be_divided_by(factor):
     gradient = torch.ones(3)
     assert LossScale(Scaler(factor)).taken_out(gradient) == (gradient, 0)
+
+
+class Elsewhere(States):
+    """One whose scale is on an accelerator."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__(scale)
+        self._scale = There(torch.tensor(scale))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("factor", [1000.0, 65536.0])
+def test_on_an_accelerator_nobody_waits_for_the_scale(dtype, factor):
+    scaler = Elsewhere(factor)
+    scale = LossScale(scaler)
+    gradient = torch.tensor([3e-3, -7.0, 0.0, math.inf]).to(dtype)
+    fake_device.waits.clear()
+    for step in range(3):
+        scale.ask()
+        values, exponent = scale.taken_out(There(gradient))
+        scale.forget()
+        scaler.update(factor)
+        assert scale.updates == step + 1
+    assert fake_device.waits == []
+    assert (scaler.asked, exponent, scale.scaled) == (0, 0, True)
+    expected = gradient.double() / factor
+    torch.testing.assert_close(values.inner.double(), expected, rtol=2e-7, atol=0.0)
+
+
+def test_a_gradient_that_is_not_there_needs_the_scale_here():
+    scaler = Elsewhere(4.0)
+    assert LossScale(scaler).taken_out(torch.ones(3))[1] == 2
+    assert scaler.asked == 1

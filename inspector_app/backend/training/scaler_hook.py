@@ -1,0 +1,44 @@
+"""Being told of ``GradScaler.update()``, which has no hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
+
+import torch
+
+
+class ScalerHook:
+    """Stands in the place of ``update`` on one scaler, until :meth:`remove`.
+
+    ``after`` gets the ids of the optimizers that the scaler has unscaled or let step since the
+    update before.  A copy of the scaler, by ``copy.deepcopy`` or pickle, knows nothing of it.
+    """
+
+    def __init__(self, scaler: Any, after: Callable[[Collection[int]], None]) -> None:
+        self._scaler = scaler
+        self._after = after
+        self._update = scaler.update
+        scaler.update = self
+
+    @staticmethod
+    def fits(scaler: Any) -> bool:
+        """Whether this is torch's scaler, enabled, whose ``update`` nobody else has replaced."""
+        if not isinstance(scaler, torch.amp.GradScaler):
+            return False
+        return "_per_optimizer_states" in vars(scaler) and "update" not in vars(scaler)
+
+    def __call__(self, *arguments: Any, **named: Any) -> None:
+        """Update the scaler."""
+        optimizers = self._scaler._per_optimizer_states
+        self._update(*arguments, **named)
+        self._after(list(optimizers))
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return partial, (type(self._scaler).update, self._scaler)
+
+    def remove(self) -> None:
+        """Give the scaler its own method back; may be called twice."""
+        if vars(self._scaler).get("update") is self:
+            del self._scaler.update
