@@ -10,8 +10,10 @@ from PySide6.QtCore import Qt
 from inspector_app.gui.client.records_parts import cut
 from inspector_app.gui.views.live_views import LiveViews
 from inspector_app.gui.views.names import NamedSeries
-from inspector_app.protocol.messages import Alarm, AlarmRules, Phase
+from inspector_app.protocol.messages import Alarm, AlarmRules, Phase, Series
+from tests.gui.fake_backend import make_records
 from tests.gui.views.conftest import ROWS, fill
+from widgets.histogram_cell_painter import CellState
 
 
 @pytest.fixture
@@ -57,7 +59,12 @@ def changed_newest(views, **columns):
         )
     )
     views.records_arrived()
-    return {cell.key: cell for cell in views.grid.grid._cells}
+    return cells(views)
+
+
+def cells(views):
+    """What the cell of each series holds."""
+    return {key: views.grid.grid.record(key) for key, _ in views.grid._titles}
 
 
 def test_the_grid_has_a_cell_for_each_series_but_the_loops_numbers(views):
@@ -181,7 +188,7 @@ def test_curves_of_what_not_every_series_has(views, metric, column, nothing):
 def test_only_new_records_are_put_into_cells(views, monkeypatch):
     drawn = []
     grid = views.grid.grid
-    monkeypatch.setattr(grid, "update_record", lambda key, *rest: drawn.append(key))
+    monkeypatch.setattr(grid, "update_records", lambda keys, _: drawn.extend(keys))
     views.records_arrived()
     assert drawn == []
     fill(views.store, 1)
@@ -225,8 +232,7 @@ def test_a_series_without_a_record_by_the_step_looked_at_has_none(views):
     views.records_arrived()
 
     def steps():
-        cells = views.grid.grid._cells
-        return {cell.key: cell.record and cell.record.step for cell in cells}
+        return {key: record and record.step for key, record in cells(views).items()}
 
     assert steps() == {0: 11, 1: 11, 2: 11, 3: 11, 9: 12}
     views.hold.click()
@@ -248,32 +254,101 @@ def test_cells_forget_another_session_but_not_what_is_no_longer_mirrored(views):
     views.grid.draw()
     views.store._newest.clear()
     views.grid.draw()
-    assert all(cell.record is not None for cell in views.grid.grid._cells)
+    assert None not in cells(views).values()
     views.forget()
     views.grid.draw()
-    assert all(cell.record is None for cell in views.grid.grid._cells)
+    assert set(cells(views).values()) == {None}
 
 
 def test_a_tensor_without_a_finite_value_has_no_range(views):
     nothing = np.array([np.nan, 1.0, 1.0, 1.0, 1.0])
-    cells = changed_newest(views, minimum=nothing, maximum=nothing, mean=nothing)
-    assert [len(cells[key].record.counts) for key in (0, 1)] == [0, 64]
-    assert "no finite value" in cells[0].words()
+    changed = changed_newest(views, minimum=nothing, maximum=nothing, mean=nothing)
+    assert [len(changed[key].counts) for key in (0, 1)] == [0, 64]
+    assert "no finite value" in CellState(0, "stem", changed[0]).words()
+
+
+MANY = [Series(key=key, row=ROWS[0], leaf="") for key in range(400)]
+
+
+@pytest.fixture
+def many(views):
+    """Far more series than there is room for, twice fired."""
+    views.store.clear()
+    for step in range(2):
+        places = np.arange(400, dtype=np.int64)
+        records = make_records(MANY, 400 * step + places)
+        views.store.add(msgspec.structs.replace(records, step=np.full(400, step + 1)))
+    views.set_series([NamedSeries(key, ROWS[0], 0, "output", f"stem[{key}]") for key in range(400)])
+    return views
+
+
+def steps_in_sight(views, first: int = 0) -> tuple[int, set[int | None]]:
+    """How many cells are in sight, and the steps in those from a key on."""
+    keys = views.grid.grid.keys_in_sight()
+    records = [views.grid.grid.record(key) for key in keys if key >= first]
+    return len(keys), {record and record.step for record in records}
+
+
+def test_cells_are_filled_as_they_come_into_sight(many):
+    grid = many.grid.grid
+    seen, steps = steps_in_sight(many)
+    assert seen < 50
+    assert steps == {2}
+    many.go_to(1)
+    assert steps_in_sight(many) == (seen, {1})
+    for change in (
+        lambda: grid.verticalScrollBar().setValue(900),
+        lambda: grid._go_to(399),
+        lambda: many.resize(1500, 900),
+    ):
+        change()
+        assert steps_in_sight(many)[1] == {1}
+        assert many.grid.grid.keys_in_sight()[0] > 0
+    many.hold.setChecked(False)
+    assert steps_in_sight(many)[1] == {2}
+    grid.verticalScrollBar().setValue(0)
+    assert steps_in_sight(many)[1] == {2}
+
+
+def test_a_step_held_leaves_cells_out_of_sight_alone(many, monkeypatch):
+    filled = []
+    monkeypatch.setattr(many.grid.grid, "update_records", lambda keys, _: filled.extend(keys))
+    many.go_to(1)
+    assert sorted(filled) == many.grid.grid.keys_in_sight()
+
+
+def test_what_has_no_record_at_the_step_held_says_so_as_it_comes_into_sight(many):
+    for _ in range(7):
+        many.records_arrived()
+    assert cells(many)[399].step == 2
+    many.grid.step = 0  # before the first
+    many.grid.draw()
+    assert steps_in_sight(many)[1] == {None}
+    many.grid.grid._go_to(399)
+    assert steps_in_sight(many, 300)[1] == {None}
+
+
+def test_what_nobody_has_seen_is_remembered_when_the_mirror_lets_go_of_it(many):
+    for _ in range(7):
+        many.records_arrived()
+    many.store._newest.clear()
+    many.grid.grid._go_to(399)
+    assert steps_in_sight(many)[1] == {2}
 
 
 def test_what_was_not_in_training_mode_says_so(views):
     phase = np.array([Phase.TRAIN, Phase.BACKWARD, 0, Phase.TRAIN | Phase.BACKWARD, 0], np.uint8)
-    cells = changed_newest(views, phase=phase)
-    said = {key: cell.record.notes[0].startswith("eval · ") for key, cell in cells.items()}
+    changed = changed_newest(views, phase=phase)
+    said = {key: record.notes[0].startswith("eval · ") for key, record in changed.items()}
     assert said == {0: False, 1: True, 2: True, 3: False}
-    assert "in evaluation mode" in cells[2].record.detail
+    assert "in evaluation mode" in changed[2].detail
 
 
 def test_parameters_know_no_mode(views):
     kept = [one for one in views.series if one.key]
     views.set_series([NamedSeries(0, ROWS[0], 0, "value", "weight"), *kept])
-    cells = changed_newest(views, phase=np.zeros(5, np.uint8))
-    assert [cells[key].record.notes[0][:4] for key in (0, 2)] == ["exac", "eval"]
+    changed = changed_newest(views, phase=np.zeros(5, np.uint8))
+    assert [changed[key].notes[0][:4] for key in (0, 2)] == ["exac", "eval"]
 
 
 def test_the_slider_follows_the_newest_step_until_it_is_moved(views):
@@ -368,7 +443,7 @@ def test_octaves_are_drawn_as_what_they_are(qtbot, views):
         )
     )
     views.records_arrived()
-    record = views.grid.grid._cells[0].record
+    record = views.grid.grid.record(0)
     assert (record.low, record.high, record.octaves) == (-8.0, 8.0, True)
     assert record.bin_edges(63) == (4.0, 8.0)
     with qtbot.waitSignal(views.grid.octaves_asked) as asked:
