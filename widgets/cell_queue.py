@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _PAINT_TIME = 0.016  # seconds that a frame may paint
-_WORDS_EVERY = 10  # frames after which the words of a cell are painted again
+_WORDS_EVERY = 16  # frames after which the words of a cell are painted again
 _LEAST_AT_ONCE = 8  # cells of a frame, however slow the machine
 
 

@@ -17,7 +17,7 @@ def painted(queue, in_sight=range(30), columns=3):
 
 def test_what_changed_is_painted_once_and_its_words_in_their_turn(queue):
     queue.add(range(30))
-    assert painted(queue) == (set(range(30)), {1})
+    assert painted(queue) == (set(range(30)), {1})  # of 16 rows one is whole
     turns = []
     while queue:
         plots, whole = painted(queue)

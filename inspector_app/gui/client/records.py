@@ -141,7 +141,9 @@ class RecordsFeed(QObject):
             # Where more waits than one answer holds, to draw less often would mean to miss some.
             behind = len(records.sequence) == limit > 0
             rate = records.training.rate
-            self._timer.setInterval(INTERVAL if behind else max(INTERVAL, 1000 // max(rate, 1)))
+            interval = INTERVAL if behind else max(INTERVAL, 1000 // max(rate, 1))
+            if interval != self._timer.interval():  # setting it lets the time begin anew
+                self._timer.setInterval(interval)
         self.told.emit(records)
         if records.training is not None:
             self.loop_told.emit(records.training)
