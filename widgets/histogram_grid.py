@@ -6,11 +6,11 @@ record of each series.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic, thread_time
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QFocusEvent,
@@ -18,30 +18,24 @@ from PySide6.QtGui import (
     QKeyEvent,
     QMouseEvent,
     QPaintEvent,
-    QRegion,
     QResizeEvent,
     QShowEvent,
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
+from widgets.cell_layout import cell_layout, usual_size
 from widgets.cell_queue import CellQueue
 from widgets.cell_records import CellRecords, RecordColumns
 from widgets.histogram_cell_painter import (
-    CellLook,
     CellPainter,
     CellState,
     PlacedCell,
     PlacedPlots,
-    cell_look,
 )
 from widgets.histogram_cells import Record
-from widgets.theme import GRID
 
 _FRAME_TIME = 33  # milliseconds between two paintings
 _LATE = 0.01  # seconds that a painting may be made up for
-_LEAST_WIDTH = 24 * GRID
-_MARGIN = GRID
-_GAP = GRID
 
 
 class GridSeries(NamedTuple):
@@ -77,8 +71,7 @@ class HistogramGrid(QAbstractScrollArea):
         self._queue = CellQueue()
         self._bands: set[int] = set()  # rows of which only the band of the plots is asked for
         self._logarithmic = False
-        self._columns = 1
-        self._look: CellLook = cell_look(_LEAST_WIDTH)
+        self._layout = cell_layout(0, 0)
         self._current = 0
         self._pointer: QPoint | None = None
         self._framed = 0.0  # when a frame was due last
@@ -123,7 +116,7 @@ class HistogramGrid(QAbstractScrollArea):
         place = self._place.get(key)
         if place is not None:
             self._records.take(place)
-            self._repaint(self._rect(place))
+            self._repaint(self._layout.rect(place))
 
     def record(self, key: int) -> Record | None:
         """What the cell of a series holds."""
@@ -138,7 +131,7 @@ class HistogramGrid(QAbstractScrollArea):
 
     def keys_in_sight(self) -> list[int]:
         """Of the cells that can be seen, wholly or in part."""
-        in_sight = self._in_sight(self.viewport().rect())
+        in_sight = self._in_sight()
         return [one.key for one in self._series[in_sight.start : in_sight.stop]]
 
     @property
@@ -167,12 +160,13 @@ class HistogramGrid(QAbstractScrollArea):
         """Ask for what the next frame paints."""
         # Timers come late: what this one lost is made up for by the next.
         self._framed = max(self._framed + _FRAME_TIME / 1000, monotonic() - _LATE)
-        in_sight = self._in_sight(self.viewport().rect())
-        for part in self._queue.next_frame(in_sight, self._columns):
-            rect = self._rect(part.first).united(self._rect(part.last))
-            if not part.whole:
-                rect = self._look.plot(rect).united(self._look.plot(self._rect(part.last)))
-                self._bands.add(part.first // self._columns)
+        layout = self._layout
+        for part in self._queue.next_frame(self._in_sight(), layout.columns):
+            if part.whole:
+                rect = layout.rect(part.first).united(layout.rect(part.last))
+            else:
+                rect = layout.plots(part.first, part.last)
+                self._bands.add(part.first // layout.columns)
             self.viewport().update(rect)
         if self._queue:
             self._start_frame()
@@ -181,76 +175,53 @@ class HistogramGrid(QAbstractScrollArea):
 
     def _lay_out(self) -> None:
         """Columns and scroll range for the present width."""
-        width = self.viewport().width() - 2 * _MARGIN
-        self._columns = max(1, (width + _GAP) // (_LEAST_WIDTH + _GAP))
-        self._look = cell_look((width - (self._columns - 1) * _GAP) // self._columns)
-        rows = -(-len(self._series) // self._columns)
-        step = self._look.height + _GAP
-        bar = self.verticalScrollBar()
-        bar.setRange(0, max(0, 2 * _MARGIN - _GAP + rows * step - self.viewport().height()))
-        bar.setPageStep(self.viewport().height())
-        bar.setSingleStep(step // 4)
+        bar, view = self.verticalScrollBar(), self.viewport()
+        self._layout = cell_layout(len(self._series), view.width())
+        bar.setRange(0, max(0, self._layout.height - view.height()))
+        bar.setPageStep(view.height())
+        bar.setSingleStep(self._layout.step // 4)
+        self._scrolled()
 
-    def _rect(self, place: int) -> QRect:
-        """Where a cell is in the viewport now."""
-        row, column = divmod(place, self._columns)
-        look = self._look
-        left = _MARGIN + column * (look.width + _GAP)
-        top = _MARGIN + row * (look.height + _GAP) - self.verticalScrollBar().value()
-        return QRect(left, top, look.width, look.height)
+    def _scrolled(self) -> None:
+        self._layout = replace(self._layout, down=self.verticalScrollBar().value())
 
-    def _at(self, point: QPoint) -> int:
-        """The cell at a point of the viewport, -1 between cells."""
-        look = self._look
-        column = (point.x() - _MARGIN) // (look.width + _GAP)
-        row = (point.y() - _MARGIN + self.verticalScrollBar().value()) // (look.height + _GAP)
-        place = row * self._columns + column
-        inside = 0 <= column < self._columns and 0 <= place < len(self._series)
-        return place if inside and self._rect(place).contains(point) else -1
-
-    def _in_sight(self, rect: QRect) -> range:
-        """Cells of the rows that a part of the viewport shows."""
-        step = self._look.height + _GAP
-        top = rect.top() + self.verticalScrollBar().value() - _MARGIN
-        first = max(0, top // step) * self._columns
-        last = (max(0, top + rect.height()) // step + 1) * self._columns
-        return range(first, min(last, len(self._series)))
+    def _in_sight(self) -> range:
+        return self._layout.in_sight(self.viewport().rect())
 
     def sizeHint(self) -> QSize:
         """Three columns and two rows."""
-        look = cell_look(_LEAST_WIDTH)
-        return QSize(3 * (look.width + _GAP) + 4 * _MARGIN, 2 * (look.height + _GAP) + 2 * _MARGIN)
+        return usual_size()
 
     # -- events --------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the cells that the event touches."""
         began = thread_time()  # other programs do not make more cells too many
-        region = event.region()
+        layout, region = self._layout, event.region()
         whole: list[int] = []  # places
         plots: list[int] = []  # of which nothing else is touched
         ground = region
-        in_sight = self._in_sight(event.rect())
-        for first in range(in_sight.start, in_sight.stop, self._columns):
-            places = range(first, min(first + self._columns, in_sight.stop))
-            band = self._band(first)
-            if first // self._columns in self._bands and not self._beside(band, region):
+        in_sight = layout.in_sight(event.rect())
+        for first in range(in_sight.start, in_sight.stop, layout.columns):
+            places = range(first, min(first + layout.columns, in_sight.stop))
+            band = layout.band(first)
+            if first // layout.columns in self._bands and not layout.beside(band, region):
                 ground = ground.subtracted(band)  # what is beside plots stays as it was painted
-                plots += self._reached(places, region)
+                plots += layout.reached(places, region)
             else:
-                whole += self._reached(places, region)
+                whole += layout.reached(places, region)
         drawn = self._records.drawn(np.array(plots, np.intp)).tolist()
         whole += [place for place, is_drawn in zip(plots, drawn, strict=True) if not is_drawn]
         cells = [self._placed(place) for place in whole]
-        with CellPainter(self.viewport(), self._look, self._logarithmic) as painter:
+        with CellPainter(self.viewport(), layout.look, self._logarithmic) as painter:
             painter.clear(ground)
             painter.paint_grounds(cells)
             for some in self._records.plots(np.array(whole + plots, np.intp), self._logarithmic):
-                left, top = self._plot_corners(some.places)
+                left, top = layout.plot_corners(some.places)
                 muted = self._removed[some.places]
                 painter.paint_plots(PlacedPlots(some.heights, some.means, left, top, muted))
             painter.paint_words(cells)
-            if self._pointer is not None and (hovered := self._at(self._pointer)) >= 0:
+            if self._pointer is not None and (hovered := self._layout.at(self._pointer)) >= 0:
                 painter.mark_bin(self._placed(hovered))
         self._bands.clear()
         self._queue.learn(len(whole) + len(plots), thread_time() - began)
@@ -261,38 +232,10 @@ class HistogramGrid(QAbstractScrollArea):
         state = CellState(
             one.key, one.title, self._records.record(place), bool(self._removed[place])
         )
-        hovered = self._pointer is not None and self._at(self._pointer) == place
+        hovered = self._pointer is not None and self._layout.at(self._pointer) == place
         number = self._hovered_bin(place) if hovered else -1
         current = place == self._current and self.hasFocus()
-        return PlacedCell(state, self._rect(place), current, hovered, number)
-
-    def _plot_corners(self, places: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """(n,) upper left corners of the plots of some cells."""
-        row, column = np.divmod(places, self._columns)
-        look, corner = self._look, self._rect(0).topLeft() + self._look.plot_corner
-        left, top = column * (look.width + _GAP), row * (look.height + _GAP)
-        return corner.x() + left, corner.y() + top
-
-    def _band(self, first: int) -> QRect:
-        """What the plots of a row are in, across the whole width."""
-        plot = self._look.plot(self._rect(first))
-        return QRect(0, plot.top(), self.viewport().width(), plot.height())
-
-    def _beside(self, band: QRect, region: QRegion) -> bool:
-        """Whether more than the plots of a row is to be painted."""
-        above = self._look.plot_corner.y()
-        row = band.adjusted(0, -above, 0, self._look.height - above - band.height())
-        above_band = QRect(row.topLeft(), QSize(row.width(), above))
-        below_band = QRect(band.bottomLeft() + QPoint(0, 1), row.bottomRight())
-        return region.intersects(above_band) or region.intersects(below_band)
-
-    def _reached(self, places: range, region: QRegion) -> range:
-        """Those of a row that a region reaches, from the first to the last."""
-        row = self._rect(places[0]).united(self._rect(places[-1]))
-        reached = region.intersected(row).boundingRect()
-        step = self._look.width + _GAP
-        first = (reached.left() - _MARGIN) // step
-        return range(places[0] + max(0, first), 1 + places[0] + (reached.right() - _MARGIN) // step)
+        return PlacedCell(state, self._layout.rect(place), current, hovered, number)
 
     def _repaint(self, rect: QRect | None = None) -> None:
         """Paint all again, or a part of it, with everything in it."""
@@ -301,6 +244,7 @@ class HistogramGrid(QAbstractScrollArea):
 
     def scrollContentsBy(self, across: int, down: int) -> None:
         """Everything has another place."""
+        self._scrolled()
         self.sight_changed.emit()
         self._repaint()
 
@@ -325,7 +269,7 @@ class HistogramGrid(QAbstractScrollArea):
     def viewportEvent(self, event: QEvent) -> bool:
         """Tooltips, and the pointer leaving."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            place = self._at(event.pos())
+            place = self._layout.at(event.pos())
             text = "" if place < 0 else self._placed(place).state.words()
             QToolTip.showText(event.globalPos(), text, self.viewport())
             return True
@@ -339,11 +283,11 @@ class HistogramGrid(QAbstractScrollArea):
 
     def _move_pointer(self, pointer: QPoint | None) -> None:
         for point in (self._pointer, pointer):
-            place = -1 if point is None else self._at(point)
+            place = -1 if point is None else self._layout.at(point)
             if place >= 0:
-                self._repaint(self._rect(place))
+                self._repaint(self._layout.rect(place))
         self._pointer = pointer
-        over = pointer is not None and self._at(pointer) >= 0
+        over = pointer is not None and self._layout.at(pointer) >= 0
         shape = Qt.CursorShape.PointingHandCursor if over else Qt.CursorShape.ArrowCursor
         if self.viewport().cursor().shape() != shape:
             self.viewport().setCursor(shape)
@@ -352,7 +296,7 @@ class HistogramGrid(QAbstractScrollArea):
         record = self._records.record(place)
         if self._pointer is None or record is None or not len(record.counts):
             return -1
-        plot = self._look.plot(self._rect(place))
+        plot = self._layout.plots(place, place)
         across = self._pointer.x() - plot.left()
         if not 0 <= across < plot.width():
             return -1
@@ -360,7 +304,7 @@ class HistogramGrid(QAbstractScrollArea):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Choose a cell."""
-        place = self._at(event.position().toPoint())
+        place = self._layout.at(event.position().toPoint())
         if event.button() == Qt.MouseButton.LeftButton and place >= 0:
             self._go_to(place)
             self.series_clicked.emit(self._series[place].key)
@@ -370,8 +314,8 @@ class HistogramGrid(QAbstractScrollArea):
         steps = {
             Qt.Key.Key_Left: -1,
             Qt.Key.Key_Right: 1,
-            Qt.Key.Key_Up: -self._columns,
-            Qt.Key.Key_Down: self._columns,
+            Qt.Key.Key_Up: -self._layout.columns,
+            Qt.Key.Key_Down: self._layout.columns,
             Qt.Key.Key_Home: -self._current,
             Qt.Key.Key_End: len(self._series) - 1 - self._current,
         }
@@ -388,12 +332,7 @@ class HistogramGrid(QAbstractScrollArea):
     def _go_to(self, place: int) -> None:
         """Make a cell the current one and bring it into sight."""
         self._current = place
-        rect = self._rect(place)
-        bar = self.verticalScrollBar()
-        if rect.top() < _MARGIN:
-            bar.setValue(bar.value() + rect.top() - _MARGIN)
-        elif (below := rect.bottom() + 1 + _MARGIN - self.viewport().height()) > 0:
-            bar.setValue(bar.value() + below)
+        self.verticalScrollBar().setValue(self._layout.to_show(place, self.viewport().height()))
         self.setAccessibleDescription(self._placed(place).state.words())
         self._repaint()
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QRect, QSize
+from PySide6.QtGui import QImage, QPainter, QPixmap
 
 from widgets.binning import ValueAxis, octave_edges
 from widgets.histogram_cells import (
@@ -16,6 +17,7 @@ from widgets.histogram_cells import (
     bar_heights,
     bar_pixels,
     bar_rects,
+    draw_parts,
     mean_places,
 )
 
@@ -153,3 +155,26 @@ def test_means_stand_where_an_axis_of_octaves_has_them(mean, top):
     high = float(edges[-1])
     found = mean_place(in_octaves(low=-high, high=high, mean=mean)) * 64
     assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [1, 1.5, 2])
+@pytest.mark.parametrize("wide", [21, 22])
+def test_parts_of_a_picture_are_drawn_as_one_by_one(ratio, wide):
+    pixels = np.random.default_rng(wide).integers(0, 255, (4 * 15, wide * 4), np.uint8)
+    source = QImage(pixels.data, wide, 4 * 15, wide * 4, QImage.Format.Format_RGB32).copy()
+    left, top = np.array([3, 40, 3, 71]), np.array([2, 2, 30, 31])
+    pictures = []
+    for at_once in (False, True):
+        picture = QImage(QSize(110, 60) * ratio, QImage.Format.Format_RGB32)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(0)
+        painter = QPainter(picture)
+        if at_once:
+            draw_parts(painter, QPixmap.fromImage(source), left, top, 15)
+        else:
+            for number in range(4):
+                place = QRect(int(left[number]), int(top[number]), wide, 15)
+                painter.drawImage(place, source, QRect(0, 15 * number, wide, 15))
+        painter.end()
+        pictures.append(picture)
+    assert pictures[0] == pictures[1]

@@ -129,7 +129,7 @@ def test_what_is_beside_a_plot_stays_while_only_that_is_painted(grid, qtbot, pai
     for key in range(3):
         feed(grid, key)
     qtbot.waitUntil(lambda: not timers(grid))
-    beside = grid._look.plot(grid._rect(1)).left() - 2, cell_place(1).y()
+    beside = grid._layout.plots(1, 1).left() - 2, cell_place(1).y()
     for number in range(12):  # of six frames one paints the words as well
         whole.clear(), plots.clear()
         for key in range(3):  # a row
@@ -240,7 +240,7 @@ def test_series_may_have_different_numbers_of_bins(grid, painted):
     feed(grid, 1, few)  # nothing of the longer one is left
     feed(grid, 2, few)
     assert grid.record(1).counts.tolist() == few
-    first, second = (grid.grab(grid._look.plot(grid._rect(key))).toImage() for key in (1, 2))
+    first, second = (grid.grab(grid._layout.plots(key, key)).toImage() for key in (1, 2))
     assert first == second
 
 
