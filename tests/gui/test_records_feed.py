@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from PySide6.QtCore import QObject, Signal
 
-from inspector_app.gui.client.records import RecordsFeed
+from inspector_app.gui.client.records import INTERVAL, RecordsFeed
 from inspector_app.protocol import messages as m
 from tests.gui.fake_backend import make_records
+
+STATE = m.TrainingState(
+    step=1,
+    paused=False,
+    held=False,
+    safe_point="",
+    step_seconds=0.0,
+    overhead=0.0,
+    budget=None,
+    every=1,
+    thinned="",
+)
 
 
 class Session(QObject):
@@ -27,10 +40,11 @@ class Session(QObject):
         self.results.append(on_result)
         return len(self.results)
 
-    def answer(self) -> None:
+    def answer(self, training: m.TrainingState | None = None) -> None:
         """Give one record to the newest request."""
         self.sequence += 1
-        self.results[-1](make_records([], np.arange(self.sequence - 1, self.sequence)))
+        records = make_records([], np.arange(self.sequence - 1, self.sequence))
+        self.results[-1](msgspec.structs.replace(records, training=training))
 
 
 @pytest.fixture
@@ -73,6 +87,19 @@ def test_after_a_late_answer_the_next_request_follows_at_once(session, feed):
     assert len(session.results) == 2
     session.answer()
     assert len(session.results) == 2
+
+
+def test_a_rate_that_stays_does_not_put_off_the_next_request(session, feed, monkeypatch):
+    set_to = []
+    timer = feed._timer
+    original = timer.setInterval
+    monkeypatch.setattr(
+        timer, "setInterval", lambda interval: (set_to.append(interval), original(interval))
+    )
+    for state in (STATE, STATE, msgspec.structs.replace(STATE, rate=10)):
+        feed.fetch()
+        session.answer(state)
+    assert set_to == [INTERVAL, 100]
 
 
 def test_a_late_answer_of_a_former_backend_asks_for_nothing(session, feed):
