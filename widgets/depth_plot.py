@@ -12,6 +12,7 @@ from PySide6.QtCore import QEvent, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QPainter, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
+from widgets.histogram_cells import draw_rects
 from widgets.numbers import count_text, value_text
 from widgets.path_text import fitted
 from widgets.plot_canvas import PlotCanvas, Tick, faces
@@ -49,6 +50,7 @@ class DepthPlot(PlotCanvas):
         )
         self._layers: list[DepthLayer] = []
         self._short: list[str] = []  # names without what all begin with
+        self._longest = ""  # of them
         self._steps: NDArray[np.int64] = np.empty(0, np.int64)
         self._mean: Floats = np.empty((0, 0))
         self._largest: Floats = np.empty((0, 0))
@@ -66,6 +68,7 @@ class DepthPlot(PlotCanvas):
         self._layers = list(layers)
         start = common_start([layer.name for layer in layers])
         self._short = [layer.name[len(start) :] for layer in layers]
+        self._longest = max(self._short, key=len, default="")
         self._current = self._cursor = -1
         nothing = np.empty((0, len(layers)))
         self.set_values(np.empty(0, np.int64), nothing, nothing)
@@ -208,7 +211,7 @@ class DepthPlot(PlotCanvas):
     def foot_height(self) -> int:
         """Room for the names, which stand upright."""
         metrics = faces().numbers_metrics
-        longest = max((metrics.horizontalAdvance(name) for name in self._short), default=0)
+        longest = metrics.horizontalAdvance(self._longest)  # all letters are as wide
         return min(longest, self.height() // 4, 16 * GRID) + GRID
 
     def paint_plot(self, painter: QPainter, plot: QRect) -> None:
@@ -273,17 +276,16 @@ class DepthPlot(PlotCanvas):
             return
         # The last number of an infinite stretch is passed on, as Qt takes no infinity.
         connected = drawn & np.append(drawn[1:], False)
-        x, y = np.rint(across), np.rint(np.where(drawn, down, 0))
+        x, y = np.rint(across)[drawn], np.rint(down[drawn])
         painter.setPen(QPen(colour, 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPath(
-            arrayToQPath(x[drawn], y[drawn], connect=connected[drawn].astype(np.int32))
-        )
+        painter.drawPath(arrayToQPath(x, y, connect=connected[drawn].astype(np.int32)))
         if marked:
             size = 5 if len(across) * 8 < inner.width() else 3
-            for place in np.flatnonzero(drawn):
-                left, top = int(x[place]) - size // 2, int(y[place]) - size // 2
-                painter.fillRect(left, top, size, size, colour)
+            extent = np.full(len(x), float(size))
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colour)
+            draw_rects(painter, np.stack([x - size // 2, y - size // 2, extent, extent], axis=1))
 
     def _paint_bands(self, painter: QPainter, plot: QRect, across: Floats) -> None:
         """Zeros at the bottom, NaN and infinities at the top, of the newest step."""
@@ -334,10 +336,8 @@ class DepthPlot(PlotCanvas):
         room = self.foot_height() - GRID // 2
         painter.setFont(face.numbers)
         chosen = self._cursor if self._cursor >= 0 else self._current
-        for number in range(len(self._layers)):
-            near = chosen >= 0 and number != chosen and abs(number - chosen) < every
-            if (number % every and number != chosen) or near:
-                continue
+        named = [n for n in range(0, len(self._layers), every) if abs(n - chosen) >= every]
+        for number in [*named, chosen] if chosen >= 0 else range(0, len(self._layers), every):
             name = fitted(self._short[number], room, face.numbers_metrics)
             painter.setPen(theme.text if number == chosen else theme.muted)
             painter.save()

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
-from PySide6.QtCore import QRect, Qt
+from numpy.typing import NDArray
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
@@ -16,11 +17,19 @@ from PySide6.QtGui import (
     QPaintEngine,
     QPainter,
     QPen,
+    QPixmap,
     QRegion,
 )
 from PySide6.QtWidgets import QWidget
 
-from widgets.histogram_cells import Record, bar_heights, bar_pixels, bar_rects, draw_rects
+from widgets.histogram_cells import (
+    MEAN,
+    Record,
+    bar_pixels,
+    bar_rects,
+    draw_parts,
+    draw_rects,
+)
 from widgets.numbers import count_text, short_count, value_text
 from widgets.path_text import fitted
 from widgets.theme import GRID, current_theme, mix, mono_font, ui_font
@@ -70,6 +79,16 @@ class PlacedCell(NamedTuple):
     bin_number: int  # under the pointer, -1 where there is none
 
 
+class PlacedPlots(NamedTuple):
+    """Plots with as many bins each, as columns: heights (n, bins), the others (n,)."""
+
+    heights: NDArray[np.float32]  # shares of the highest
+    means: NDArray[np.float64]  # shares of the width
+    lefts: NDArray[np.intp]  # pixels of the upper left corner
+    tops: NDArray[np.intp]
+    muted: NDArray[np.bool_]
+
+
 @dataclass(frozen=True)
 class CellLook:
     """Sizes of a cell: title, status line, plot and axis line below each other."""
@@ -77,14 +96,19 @@ class CellLook:
     width: int
     height: int = _TITLE + _STATUS + _PLOT + _AXIS + GRID // 2
 
+    @property
+    def plot_size(self) -> QSize:
+        """Of the plot inside a cell."""
+        return QSize(self.width - 2 * _PAD, _PLOT - GRID // 4)
+
+    @property
+    def plot_corner(self) -> QPoint:
+        """Of the plot, from that of the cell."""
+        return QPoint(_PAD, _TITLE + _STATUS + GRID // 4)
+
     def plot(self, rect: QRect) -> QRect:
         """The plot inside a cell."""
-        return QRect(
-            rect.left() + _PAD,
-            rect.top() + _TITLE + _STATUS + GRID // 4,
-            self.width - 2 * _PAD,
-            _PLOT - GRID // 4,
-        )
+        return QRect(rect.topLeft() + self.plot_corner, self.plot_size)
 
 
 def cell_look(width: int) -> CellLook:
@@ -154,27 +178,7 @@ class CellPainter:
         self._painter.fillRect(area.boundingRect(), self._theme.window)
         self._painter.setClipping(False)
 
-    def paint_plots(self, cells: list[PlacedCell]) -> None:
-        """Only the plots of cells whose words are left as they are for some frames."""
-        self._paint_plots(cells)
-        for cell in cells:
-            if cell.bin_number >= 0 and cell.state.record is not None:
-                self._mark_bin(self._look.plot(cell.rect), cell.state.record, cell.bin_number)
-
-    def paint(self, cells: list[PlacedCell]) -> None:
-        """Everything of the given cells."""
-        self._paint_grounds(cells)
-        self._paint_plots(cells)
-        self._painter.setFont(mono_font(small=True))
-        for cell in cells:
-            self._paint_title(cell)
-            if cell.state.record is not None and len(cell.state.record.counts):
-                self._paint_axis(cell, cell.state.record)
-        self._painter.setFont(ui_font(small=True))
-        for cell in cells:
-            self._paint_status(cell)
-
-    def _paint_grounds(self, cells: list[PlacedCell]) -> None:
+    def paint_grounds(self, cells: list[PlacedCell]) -> None:
         """Ground and frame; the frame tells current, under the pointer and troubled."""
         theme = self._theme
         for cell in cells:
@@ -191,58 +195,70 @@ class CellPainter:
             wide = 2 if cell.current else 1
             self._painter.fillRect(cell.rect.adjusted(wide, wide, -wide, -wide), theme.base)
 
-    def _paint_plots(self, cells: list[PlacedCell]) -> None:
-        """Filled outlines without antialiasing, then the means, each in one go for all cells."""
-        drawn = [
-            (cell.state, cell.state.record, self._look.plot(cell.rect))
-            for cell in cells
-            if cell.state.record is not None and len(cell.state.record.counts)
-        ]
-        theme = self._theme
-        alike: dict[tuple[bool, int], list[tuple[Record, QRect]]] = {}
-        for state, record, plot in drawn:
-            alike.setdefault((state.removed, len(record.counts)), []).append((record, plot))
-        for (removed, _), several in alike.items():
-            tone = theme.muted if removed else theme.accent
-            if self._on_screen:
-                self._draw_pixels(several, tone)
-            else:
-                self._draw_lines(several, tone)
+    def paint_plots(self, plots: PlacedPlots) -> None:
+        """Filled outlines without antialiasing, and the means, each in one go for all."""
+        if self._on_screen:
+            self._draw_pixels(plots)
+        else:
+            for muted in np.unique(plots.muted).tolist():
+                chosen = plots.muted == muted
+                self._draw_lines(PlacedPlots(*(column[chosen] for column in plots)), muted)
 
-    def _draw_pixels(self, several: list[tuple[Record, QRect]], tone: QColor) -> None:
+    def paint_words(self, cells: list[PlacedCell]) -> None:
+        """What stands around the plots, over :meth:`paint_grounds`."""
+        self._painter.setFont(mono_font(small=True))
+        for cell in cells:
+            self._paint_title(cell)
+            if cell.state.record is not None and len(cell.state.record.counts):
+                self._paint_axis(cell, cell.state.record)
+        self._painter.setFont(ui_font(small=True))
+        for cell in cells:
+            self._paint_status(cell)
+
+    def mark_bin(self, cell: PlacedCell) -> None:
+        """Shade the column of the bin under the pointer."""
+        if cell.bin_number < 0 or cell.state.record is None:
+            return
+        number, bins = cell.bin_number, len(cell.state.record.counts)
+        plot = self._look.plot(cell.rect)
+        left = plot.left() + number * plot.width() // bins
+        right = plot.left() + (number + 1) * plot.width() // bins
+        mark = QColor(self._theme.text)
+        mark.setAlpha(56)
+        self._painter.fillRect(left, plot.top(), max(1, right - left), plot.height(), mark)
+
+    def _tones(self, muted: bool) -> tuple[QColor, QColor, QColor, QColor]:
+        """Ground, fill, outline and mean."""
+        theme = self._theme
+        tone = theme.muted if muted else theme.accent
+        return theme.base, mix(tone, theme.base, 0.28), tone, theme.text
+
+    def _draw_pixels(self, plots: PlacedPlots) -> None:
         """As one picture, which is several times as fast."""
-        theme, size = self._theme, several[0][1].size()
-        heights = bar_heights([record for record, _ in several], self._logarithmic)
-        means = np.array([record.mean_place for record, _ in several])
-        pixels = bar_pixels(heights, means, size)
+        pixels = bar_pixels(plots.heights, plots.means, self._look.plot_size)
+        pixels[plots.muted] += MEAN + 1
         count, high, wide = pixels.shape
         coded = QImage(pixels.data, wide, count * high, wide, QImage.Format.Format_Indexed8)
-        colours = (theme.base, mix(tone, theme.base, 0.28), tone, theme.text)
-        coded.setColorTable([colour.rgb() for colour in colours])
-        picture = coded.convertToFormat(QImage.Format.Format_RGB32)
-        for number, (_, plot) in enumerate(several):
-            part = QRect(0, number * high, wide, high)
-            self._painter.drawImage(plot, picture, part)
+        tones = *self._tones(False), *self._tones(True)
+        coded.setColorTable([tone.rgb() for tone in tones])
+        draw_parts(self._painter, QPixmap.fromImage(coded), plots.lefts, plots.tops, high)
 
-    def _draw_lines(self, several: list[tuple[Record, QRect]], tone: QColor) -> None:
+    def _draw_lines(self, plots: PlacedPlots, muted: bool) -> None:
         """As rectangles, which stay sharp in a picture of lines whatever its size."""
-        painter, theme = self._painter, self._theme
-        fill, outline = bar_rects(
-            bar_heights([record for record, _ in several], self._logarithmic),
-            np.array([plot.left() for _, plot in several]),
-            np.array([plot.bottom() for _, plot in several]),
-            several[0][1].size(),
-        )
+        painter, size = self._painter, self._look.plot_size
+        _, fill_tone, tone, mean_tone = self._tones(muted)
+        floors = plots.tops + size.height() - 1
+        fill, outline = bar_rects(plots.heights, plots.lefts, floors, size)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(mix(tone, theme.base, 0.28))
+        painter.setBrush(fill_tone)
         draw_rects(painter, fill)
         painter.setBrush(tone)
         draw_rects(painter, outline)
-        painter.setPen(QPen(theme.text, 1, Qt.PenStyle.DashLine))
-        for record, plot in several:
-            if 0 <= record.mean_place <= 1:
-                across = plot.left() + round(record.mean_place * (plot.width() - 1))
-                painter.drawLine(across, plot.top(), across, plot.bottom())
+        painter.setPen(QPen(mean_tone, 1, Qt.PenStyle.DashLine))
+        known = (plots.means >= 0) & (plots.means <= 1)
+        across = plots.lefts[known] + np.rint(plots.means[known] * (size.width() - 1)).astype(int)
+        for x, top in zip(across.tolist(), plots.tops[known].tolist(), strict=True):
+            painter.drawLine(x, top, x, top + size.height() - 1)
 
     def _paint_title(self, cell: PlacedCell) -> None:
         state, rect = cell.state, cell.rect
@@ -259,7 +275,9 @@ class CellPainter:
         painter.fillRect(plot.left(), floor, plot.width(), 1, theme.border)
         letter = _letter()
         if cell.bin_number >= 0:
-            left_words, right_words = self._read_bin(record, plot, cell.bin_number)
+            low, high = record.bin_edges(cell.bin_number)
+            left_words = f"{value_text(low)} … {value_text(high)}"
+            right_words = short_count(int(record.counts[cell.bin_number]))
             middle = ""
             painter.setPen(theme.text)
         else:
@@ -273,22 +291,6 @@ class CellPainter:
             painter.setPen(theme.text)
             left = plot.left() + letter * (len(left_words) + 1)
             painter.drawText(left + (room - letter * len(middle)) // 2, baseline, middle)
-
-    def _read_bin(self, record: Record, plot: QRect, number: int) -> tuple[str, str]:
-        """Mark the column of a bin; its range and count in words."""
-        self._mark_bin(plot, record, number)
-        low, high = record.bin_edges(number)
-        words = f"{value_text(low)} … {value_text(high)}"
-        return words, short_count(int(record.counts[number]))
-
-    def _mark_bin(self, plot: QRect, record: Record, number: int) -> None:
-        """Shade the column of a bin."""
-        bins = len(record.counts)
-        left = plot.left() + number * plot.width() // bins
-        right = plot.left() + (number + 1) * plot.width() // bins
-        mark = QColor(self._theme.text)
-        mark.setAlpha(56)
-        self._painter.fillRect(left, plot.top(), max(1, right - left), plot.height(), mark)
 
     def _paint_status(self, cell: PlacedCell) -> None:
         """Step and note at the left, NaN and Inf at the right; or why there is nothing."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import sys
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 _LARGEST = sys.float_info.max
 _SMALLEST = 5e-324
@@ -21,12 +25,15 @@ def bin_range(minimum: float, maximum: float) -> tuple[float, float]:
     return max(minimum - half, -_LARGEST), min(maximum + half, _LARGEST)
 
 
-def octave_range(exponent: int) -> tuple[float, float]:
-    """Outer edges of the octave bins of a record, which end at ``2**exponent``."""
-    high = math.ldexp(1.0, exponent) if exponent < sys.float_info.max_exp else _LARGEST
-    return -high, high
+def bin_ranges(
+    low: Floats, exponent: NDArray[np.int32], octaves: NDArray[np.bool_], bins: int
+) -> tuple[Floats, Floats]:
+    """Outer edges of the bins of records, (n,) each.
 
-
-def linear_range(low: float, exponent: int, bins: int) -> tuple[float, float]:
-    """Outer edges of the linear bins of a record, each ``2**exponent`` wide."""
-    return low, low + bins * math.ldexp(1.0, exponent)
+    Linear bins begin at ``low`` and are ``2**exponent`` wide; octaves end at ``2**exponent`` of
+    either sign.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.ldexp(1.0, exponent)
+        top = np.minimum(size, _LARGEST)
+        return np.where(octaves, -top, low), np.where(octaves, top, low + bins * size)

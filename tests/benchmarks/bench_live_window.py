@@ -1,6 +1,6 @@
 """What 256 live histograms cost the window while a training process fires.
 
-``xvfb-run -s "-screen 0 3840x2400x24" python -m tests.benchmarks.bench_live_window [--seconds N]``;
+``xvfb-run -s "-screen 0 3840x2720x24" python -m tests.benchmarks.bench_live_window [--seconds N]``;
 without a display, Qt's offscreen platform.  A loop trains 128 layers in a process of its own, with
 outputs and gradients watched at every step; the real window has joined it and shows all of them at
 once.  Printed are the repaints of the grid in a second (bar: 30) and how often each cell was among
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 LAYERS = 128
-SIZE = (3600, 2500)  # 16 columns and 16 rows of cells, and what stands around them
+SIZE = (3840, 2700)  # pixels for all cells, and for what stands around them
 LOOP = """
 import sys, torch, inspector_app
 from torch import nn
@@ -83,8 +83,9 @@ class Repaints:
 
     def __init__(self, grid: HistogramGrid) -> None:
         self.count = self.cells = 0
-        self._learn = grid._learn
-        grid._learn = self._note  # type: ignore[method-assign]
+        queue = grid._queue
+        self._learn = queue.learn
+        queue.learn = self._note  # type: ignore[method-assign]
 
     def _note(self, cells: int, seconds: float) -> None:
         self.count += 1
@@ -102,7 +103,8 @@ def measure(window: MainWindow, seconds: float) -> None:
     window.resizeDocks([dock], [window.height() - 250], Qt.Orientation.Vertical)
     grid = views.grid.grid
     wait(lambda: views.store.size > 40 * LAYERS)
-    cells = len(grid._in_sight(grid.viewport().rect()))
+    cells = len(grid.keys_in_sight())
+    assert cells == 2 * LAYERS, f"only {cells} cells fit into the window"
     turns, repaints = Turns(), Repaints(grid)
     start, first, step = time.monotonic(), views.store.next, window.training.state.step  # type: ignore[union-attr]
     wait(lambda: time.monotonic() - start > seconds)

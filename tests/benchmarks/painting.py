@@ -9,15 +9,17 @@ from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
 
 
 class Painted(QObject):
-    """Notes when a widget was painted last."""
+    """Notes when a widget was painted last, and how often it was."""
 
     def __init__(self, widget: QObject) -> None:
         super().__init__()
         self.last = 0.0
+        self.count = 0
         widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Paint:
+            self.count += 1
             # After this event has been handled: then it is on the screen.
             QTimer.singleShot(0, self, self._note)
         return False

@@ -2,12 +2,15 @@
 
 A process trains a small model (under 2 ms a step) with every leaf module watched at every step; a
 peer polls its records as the window does, 30 times a second, and keeps them in the same store.
-Printed are the resident memory of both once the ring and the peer's store are full, and at the end;
-it may grow by less than 2 %.  Run it as ``python -m tests.benchmarks.soak [STEPS]``.
+With ``--window`` it is a real main window that draws the grid all the time, off screen where there
+is none.  Printed are the resident memory of both once the ring and the peer's store are full, and
+at the end; it may grow by less than 2 %.  Run it as
+``python -m tests.benchmarks.soak [--window] [STEPS]``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -22,7 +25,7 @@ from inspector_app.sessions import running_sessions, token_of
 from tests.backend.wire import Peer
 
 STEPS = 100_000
-WARM_UP = 0.3  # share of the steps after which all that is bounded should be full
+WARM_UP = 0.4  # share of the steps after which all that is bounded should be full
 INTERVAL = 0.033  # seconds between two requests
 LIMIT = 1.02
 
@@ -60,35 +63,93 @@ def resident(process: int) -> float:
     return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmRSS:"))
 
 
-def watch(peer: Peer, trainer: int, steps: int) -> tuple[list[tuple[float, float]], int, int]:
-    """Memory of trainer and peer, warm and at the end; records seen and missed."""
-    store = RecordsStore()
-    seen = missed = 0
-    memory: list[tuple[float, float]] = []
-    marks = iter([WARM_UP, 0.5, 0.75])
-    mark = next(marks)
-    peer.result(m.Attach())
-    while True:
-        found: m.Records = peer.result(m.GetRecords(since=store.next, limit=MOST))
-        missed += max(0, found.first - store.next)
-        seen += len(found.sequence)
-        store.add(found)
+class Soak:
+    """Memory of trainer and watcher, warm and at the end; records seen and missed."""
+
+    def __init__(self, watcher: str, trainer: int, steps: int) -> None:
+        self.watcher = watcher
+        self.memory: list[tuple[float, float]] = []  # megabytes of trainer and watcher
+        self.seen = self.missed = self.next = 0
+        self.ended = False
+        self._trainer = trainer
+        self._steps = steps
+        self._marks = [WARM_UP, 0.6, 0.8]
+
+    def take(self, found: m.Records) -> None:
+        """Count one answer, and measure where that is due."""
+        self.missed += max(0, found.first - self.next)
+        self.seen += len(found.sequence)
+        self.next = found.next
         assert found.training is not None
-        done = (found.training.step - 1) / steps
-        ended = done >= 1 and not len(found.sequence)
-        if done >= mark or ended:
-            memory.append((resident(trainer), resident(os.getpid())))
-            told = " and ".join(f"{size:.1f} MB" for size in memory[-1])
-            print(f"{done:4.0%}: trainer and peer hold {told}", flush=True)
-            mark = next(marks, 2.0)
-        if ended:
-            return memory, seen, missed
-        if len(found.sequence) < MOST:
-            time.sleep(INTERVAL)
+        done = (found.training.step - 1) / self._steps
+        self.ended = done >= 1 and not len(found.sequence)
+        if self.ended or (self._marks and done >= self._marks[0]):
+            self._marks = [mark for mark in self._marks if mark > done]
+            self.memory.append((resident(self._trainer), resident(os.getpid())))
+            trainer, watcher = (f"{size:.1f} MB" for size in self.memory[-1])
+            told = f"trainer holds {trainer}, {self.watcher} {watcher}"
+            print(f"{done:4.0%}: {told}", flush=True)
 
 
-def main(steps: int) -> int:
+def watch_as_peer(soak: Soak, address: str) -> None:
+    """Poll the records and mirror them."""
+    store = RecordsStore()
+    with Peer(address, bytes.fromhex(token_of(address))) as peer:
+        peer.result(m.Attach())
+        while not soak.ended:
+            found: m.Records = peer.result(m.GetRecords(since=store.next, limit=MOST))
+            store.add(found)
+            soak.take(found)
+            if len(found.sequence) < MOST:
+                time.sleep(INTERVAL)
+
+
+def watch_in_window(soak: Soak, address: str) -> None:
+    """Let a main window draw the grid until the loop has ended."""
+    from PySide6.QtCore import QEventLoop, Qt
+
+    from inspector_app.gui.app import make_application, spare_collector
+    from inspector_app.gui.client.session import ClientSession
+    from inspector_app.gui.main_window import MainWindow
+    from inspector_app.gui.settings import Settings
+    from tests.benchmarks.painting import Painted
+    from widgets.theme import ThemeManager
+
+    application = make_application()
+    themes = ThemeManager(application, "light")
+    settings = Settings(Path(os.environ["XDG_RUNTIME_DIR"]) / "settings.ini")
+    window = MainWindow(ClientSession(), settings, themes)
+    window.resize(1600, 1000)
+    window.show()
+    spare_collector()
+    dock = window.docks.dock("view.live")
+    window.resizeDocks([dock], [window.height() // 2], Qt.Orientation.Vertical)
+    loop = QEventLoop()
+
+    def take(found: m.Records) -> None:
+        if found.training is not None:
+            soak.take(found)
+            if soak.ended:
+                loop.quit()
+
+    window.live.answered.connect(take)
+    window.session.attach(address, token_of(address))
+    painted = Painted(window.live_panel.views.grid.grid.viewport())
+    loop.exec()
+    assert "torch" not in sys.modules
+    print(f"the grid was painted {painted.count:,} times")
+    window.close_now()
+
+
+def main() -> int:
     """Measure; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("steps", type=int, nargs="?", default=STEPS)
+    parser.add_argument("--window", action="store_true", help="watch in a window that draws")
+    arguments = parser.parse_args()
+    steps, watcher = arguments.steps, "window" if arguments.window else "peer"
+    if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_RUNTIME_DIR"] = folder
         trainer = subprocess.Popen(
@@ -105,16 +166,16 @@ def main(steps: int) -> int:
                 assert trainer.stdout.readline() == "ready\n"
                 (entry,) = running_sessions()
                 start = time.perf_counter()
-                with Peer(entry.address, bytes.fromhex(token_of(entry.address))) as peer:
-                    memory, seen, missed = watch(peer, trainer.pid, steps)
+                soak = Soak(watcher, trainer.pid, steps)
+                (watch_in_window if arguments.window else watch_as_peer)(soak, entry.address)
                 seconds = time.perf_counter() - start
                 trainer.communicate("end\n")
             finally:
                 trainer.kill()
     print(f"bare step {bare * 1e3:.2f} ms; {steps:,} watched steps in {seconds:.0f} s")
-    print(f"records seen {seen:,}, missed {missed:,}")
+    print(f"records seen {soak.seen:,}, missed {soak.missed:,}")
     good = True
-    for name, sizes in zip(("trainer", "peer"), zip(*memory, strict=True), strict=True):
+    for name, sizes in zip(("trainer", watcher), zip(*soak.memory, strict=True), strict=True):
         growth = sizes[-1] / sizes[0]
         good = good and growth < LIMIT
         print(f"{name}: {growth:.3f}x since it was warm (limit {LIMIT}x)")
@@ -122,4 +183,4 @@ def main(steps: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else STEPS))
+    sys.exit(main())

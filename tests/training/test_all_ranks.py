@@ -9,7 +9,7 @@ import pytest
 
 from inspector_app.gui.main_window import MainWindow
 from inspector_app.protocol.messages import BINS, Attach
-from inspector_app.protocol.ranges import linear_range
+from inspector_app.protocol.ranges import bin_ranges
 from inspector_app.sessions import running_sessions, token_of
 from tests.gui.windows import real_window
 from tests.training.test_gate import until
@@ -140,7 +140,8 @@ def compare(window: MainWindow, tensors) -> None:
                 (part.norm[at], np.linalg.norm(whole)),
             ):
                 np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * scale)
-            low, high = linear_range(float(part.low[at]), int(part.exponent[at]), BINS)
+            one = slice(at, at + 1)
+            (low,), (high,) = bin_ranges(part.low[one], part.exponent[one], part.octaves[one], BINS)
             edges = np.linspace(low, high, BINS + 1)  # powers of two apart: exact
             counts = np.histogram(whole, edges)[0]
             np.testing.assert_array_equal(part.counts[at], counts, name)

@@ -43,6 +43,7 @@ from widgets.disclosure import Disclosure
 from widgets.empty_state import EmptyState
 from widgets.facts_view import FactLine, FactsView
 from widgets.heat_map_view import HeatMapView
+from widgets.histogram_cells import Record
 from widgets.histogram_grid import GridSeries, HistogramGrid
 from widgets.histogram_view import HistogramView
 from widgets.icons import icon, set_icon_folder
@@ -253,9 +254,8 @@ def histogram_grid() -> QWidget:
         counts, edges = np.histogram(values, 64)
         nan, infinite = (12 if key == 1 else 0), (3_500 if key in (1, 4) else 0)
         notes = ("16,384 of 1,048,576, shares ±1.1%", "±1.1%") if key == 3 else ()
-        grid.update_record(
-            key, edges[0], edges[-1], counts, values.mean(), values.std(), nan, infinite, 7, notes
-        )
+        low, high, mean, deviation = edges[0], edges[-1], values.mean(), values.std()
+        grid.update_record(key, Record(low, high, counts, mean, deviation, nan, infinite, 7, notes))
     grid.mark_removed(6)
     grid.resize(840, 380)
     return grid

@@ -1,12 +1,25 @@
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QRect, QSize
+from PySide6.QtGui import QImage, QPainter, QPixmap
 
-from widgets.histogram_cells import FILL, MEAN, OUTLINE, Record, bar_heights, bar_pixels, bar_rects
+from widgets.binning import ValueAxis, octave_edges
+from widgets.histogram_cells import (
+    FILL,
+    MEAN,
+    OUTLINE,
+    Record,
+    bar_heights,
+    bar_pixels,
+    bar_rects,
+    draw_parts,
+    mean_places,
+)
 
 SHARES = arrays(np.float32, st.integers(1, 70), elements=st.floats(0, 1, width=32))
 
@@ -71,8 +84,13 @@ def record(counts, low=0.0, high=4.0, mean=1.0, **more):
     return Record(low, high, np.asarray(counts), mean, 1.0, 0, 0, 1, **more)
 
 
+def mean_place(one):
+    values = (np.array([value]) for value in (one.low, one.high, one.mean, one.octaves))
+    return mean_places(*values, len(one.counts))[0]
+
+
 def heights(counts, logarithmic):
-    return bar_heights([record(counts)], logarithmic)[0]
+    return bar_heights(np.asarray(counts)[None], logarithmic)[0]
 
 
 def test_a_single_element_beside_a_spike_is_seen():
@@ -102,8 +120,8 @@ def test_bins_cover_the_range():
 
 
 def test_mean_place_of_a_single_value_is_nowhere():
-    assert np.isnan(record([1], low=2.0, high=2.0).mean_place)
-    assert record([1, 1], low=0.0, high=4.0, mean=1.0).mean_place == 0.25
+    assert np.isnan(mean_place(record([1], low=2.0, high=2.0)))
+    assert mean_place(record([1, 1], low=0.0, high=4.0, mean=1.0)) == 0.25
 
 
 def in_octaves(**more):
@@ -121,9 +139,42 @@ def test_octave_bins_end_at_powers_of_two_and_meet_at_zero():
 
 
 def test_a_mean_stands_in_its_octave():
-    assert in_octaves().mean_place == 0.5
-    places = [in_octaves(mean=mean).mean_place * 64 for mean in (8.0, 5.0, 3.0, -0.75)]
+    assert mean_place(in_octaves()) == 0.5
+    places = [mean_place(in_octaves(mean=mean)) * 64 for mean in (8.0, 5.0, 3.0, -0.75)]
     assert places[0] == 64
     assert [int(place) for place in places[1:]] == [63, 62, 3]
-    assert np.isnan(in_octaves(mean=np.nan).mean_place)
-    assert in_octaves(octaves=False, mean=4.0).mean_place == 0.75
+    assert np.isnan(mean_place(in_octaves(mean=np.nan)))
+    assert mean_place(in_octaves(octaves=False, mean=4.0)) == 0.75
+
+
+@given(mean=st.floats(-1e9, 1e9), top=st.integers(-1000, 1024))
+def test_means_stand_where_an_axis_of_octaves_has_them(mean, top):
+    edges = octave_edges(np.array([top], np.int32), 64).ravel()
+    mean = mean * 2.0 ** min(top, 900) / 1e9
+    expected = ValueAxis(edges, True).places(np.array([mean]))[0]
+    high = float(edges[-1])
+    found = mean_place(in_octaves(low=-high, high=high, mean=mean)) * 64
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [1, 1.5, 2])
+@pytest.mark.parametrize("wide", [21, 22])
+def test_parts_of_a_picture_are_drawn_as_one_by_one(ratio, wide):
+    pixels = np.random.default_rng(wide).integers(0, 255, (4 * 15, wide * 4), np.uint8)
+    source = QImage(pixels.data, wide, 4 * 15, wide * 4, QImage.Format.Format_RGB32).copy()
+    left, top = np.array([3, 40, 3, 71]), np.array([2, 2, 30, 31])
+    pictures = []
+    for at_once in (False, True):
+        picture = QImage(QSize(110, 60) * ratio, QImage.Format.Format_RGB32)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(0)
+        painter = QPainter(picture)
+        if at_once:
+            draw_parts(painter, QPixmap.fromImage(source), left, top, 15)
+        else:
+            for number in range(4):
+                place = QRect(int(left[number]), int(top[number]), wide, 15)
+                painter.drawImage(place, source, QRect(0, 15 * number, wide, 15))
+        painter.end()
+        pictures.append(picture)
+    assert pictures[0] == pictures[1]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, QTimer
@@ -5,36 +7,19 @@ from PySide6.QtGui import QColor, QHelpEvent, QImage
 from PySide6.QtWidgets import QApplication, QToolTip
 
 from tests.widgets.conftest import count_colour, image_of
+from widgets.cell_records import CellRecords
 from widgets.histogram_cell_painter import CellPainter, CellState, PlacedCell, cell_look
 from widgets.histogram_cells import Record
 from widgets.histogram_grid import GridSeries, HistogramGrid
 from widgets.theme import LIGHT
 
 
-class Counts:
-    """Counts that know whether they were drawn."""
-
-    def __init__(self, values):
-        self.values = np.asarray(values)
-        self.drawn = 0
-
-    def __len__(self):
-        return len(self.values)
-
-    def __getitem__(self, number):
-        return self.values[number]
-
-    def __array__(self, dtype=None, copy=None):
-        self.drawn += 1
-        return self.values.astype(dtype or np.int64)
-
-
 def feed(grid, key, counts=None, *, nan=0, infinite=0, step=1, notes=(), low=-1.0, high=1.0):
-    counts = Counts(range(64)) if counts is None else counts
+    counts = np.arange(64) if counts is None else np.asarray(counts)
+    detail = "".join(notes[:1])
     grid.update_record(
-        key, low, high, counts, 0.25, 0.5, nan, infinite, step, notes, "".join(notes[:1])
+        key, Record(low, high, counts, 0.25, 0.5, nan, infinite, step, notes, detail)
     )
-    return counts
 
 
 @pytest.fixture
@@ -58,26 +43,6 @@ def cell_place(number, width=660):
     return QPoint(8 + (number % 3) * step + 100, 8 + (number // 3) * 120 + 60)
 
 
-def test_only_cells_in_sight_are_drawn(grid):
-    counts = [feed(grid, key) for key in range(100)]
-    image_of(grid)
-    drawn = [key for key, one in enumerate(counts) if one.drawn]
-    assert drawn[0] == 0
-    assert drawn == list(range(len(drawn)))
-    assert 6 <= len(drawn) <= 12
-    grid.verticalScrollBar().setValue(grid.verticalScrollBar().maximum())
-    image_of(grid)
-    assert counts[99].drawn
-
-
-def test_between_two_frames_the_latest_wins(grid, qtbot):
-    first, last = feed(grid, 0, step=1), feed(grid, 0, step=2)
-    assert len(timers(grid)) == 1
-    qtbot.waitUntil(lambda: bool(last.drawn))
-    assert not first.drawn
-    qtbot.waitUntil(lambda: not timers(grid))
-
-
 def on_screen(grid):
     """What was painted, not what would be if all were painted now."""
     picture = grid.screen().grabWindow(grid.winId()).toImage()
@@ -86,33 +51,75 @@ def on_screen(grid):
 
 @pytest.fixture
 def painted(monkeypatch):
-    """Keys of cells that were painted whole, and of those of which only the plot was."""
+    """Keys of cells that were painted whole, and places of all of which the plot was."""
     whole, plots = [], []
-    paint, paint_plots = CellPainter.paint, CellPainter.paint_plots
+    paint_words, find_plots = CellPainter.paint_words, CellRecords.plots
 
     def note_whole(self, cells):
         whole.extend(cell.state.key for cell in cells)
-        paint(self, cells)
+        paint_words(self, cells)
 
-    def note_plots(self, cells):
-        plots.extend(cell.state.key for cell in cells)
-        paint_plots(self, cells)
+    def note_plots(self, places, logarithmic):
+        for found in find_plots(self, places, logarithmic):
+            plots.extend(found.places.tolist())
+            yield found
 
-    monkeypatch.setattr(CellPainter, "paint", note_whole)
-    monkeypatch.setattr(CellPainter, "paint_plots", note_plots)
+    monkeypatch.setattr(CellPainter, "paint_words", note_whole)
+    monkeypatch.setattr(CellRecords, "plots", note_plots)
     return whole, plots
+
+
+def test_only_cells_in_sight_are_drawn(grid, painted):
+    for key in range(100):
+        feed(grid, key)
+    image_of(grid)
+    drawn = sorted(set(painted[1]))
+    assert drawn == list(range(len(drawn))) == grid.keys_in_sight()
+    assert 6 <= len(drawn) <= 12
+    grid.verticalScrollBar().setValue(grid.verticalScrollBar().maximum())
+    image_of(grid)
+    assert 99 in painted[1]
+    assert grid.keys_in_sight()[-1] == 99
+
+
+def test_what_comes_into_sight_is_told_before_it_is_painted(grid, painted):
+    whole, _ = painted
+    told = []
+    grid.sight_changed.connect(lambda: told.append((grid.keys_in_sight(), list(whole))))
+    for change in (
+        lambda: grid.verticalScrollBar().setValue(500),
+        lambda: grid.resize(660, 600),
+        lambda: grid.resize(960, 600),
+        lambda: grid._go_to(99),
+    ):
+        told.clear(), whole.clear()
+        change()
+        assert told[-1] == (grid.keys_in_sight(), [])
+        image_of(grid)
+        assert whole
+
+
+def test_between_two_frames_the_latest_wins(grid, qtbot, painted):
+    _, plots = painted
+    feed(grid, 0, step=1), feed(grid, 0, np.arange(64)[::-1], step=2)
+    assert len(timers(grid)) == 1
+    qtbot.waitUntil(lambda: bool(plots))
+    qtbot.waitUntil(lambda: not timers(grid))
+    assert grid.record(0).step == 2
+    assert plots.count(0) <= 2  # the plot, and once more with its words
+    assert on_screen(grid) == image_of(grid)
 
 
 def test_plots_come_first_and_at_rest_all_is_as_painted_at_once(grid, qtbot, painted):
     whole, plots = painted
     for step in range(1, 40):
         for key in range(9):
-            counts = Counts(np.random.default_rng(step * 9 + key).integers(0, 50, 64))
+            counts = np.random.default_rng(step * 9 + key).integers(0, 50, 64)
             feed(grid, key, counts, step=step, nan=step % 2, low=-step)
         qtbot.wait(5)
     qtbot.waitUntil(lambda: not timers(grid))
     assert set(whole) >= set(range(9))
-    assert len(plots) > 9
+    assert len(plots) > 9 + len(whole)
     qtbot.waitUntil(lambda: on_screen(grid) == image_of(grid))
 
 
@@ -122,11 +129,11 @@ def test_what_is_beside_a_plot_stays_while_only_that_is_painted(grid, qtbot, pai
     for key in range(3):
         feed(grid, key)
     qtbot.waitUntil(lambda: not timers(grid))
-    beside = grid._look.plot(grid._rect(1)).left() - 2, cell_place(1).y()
+    beside = grid._layout.plots(1, 1).left() - 2, cell_place(1).y()
     for number in range(12):  # of six frames one paints the words as well
         whole.clear(), plots.clear()
         for key in range(3):  # a row
-            feed(grid, key, Counts(np.arange(64) * number))
+            feed(grid, key, np.arange(64) * number)
         qtbot.waitUntil(lambda: bool(whole or plots))
         alone += not whole
         assert on_screen(grid).pixelColor(*beside) == LIGHT.base
@@ -140,17 +147,18 @@ def test_a_small_grid_is_painted_in_full_wherever_it_is_scrolled(grid, qtbot, he
         feed(grid, key)
     for place in range(0, 260, 20):
         grid.verticalScrollBar().setValue(place)
-        feed(grid, place % 12, Counts(range(64)), step=place)
+        feed(grid, place % 12, range(64), step=place)
         qtbot.waitUntil(lambda: not timers(grid) and on_screen(grid) == image_of(grid))
 
 
-def test_a_hidden_grid_does_nothing_and_catches_up(grid, qtbot):
+def test_a_hidden_grid_does_nothing_and_catches_up(grid, qtbot, painted):
+    _, plots = painted
     grid.hide()
-    counts = feed(grid, 0)
+    feed(grid, 0)
     assert not timers(grid)
-    assert not counts.drawn
+    assert not plots
     grid.show()
-    qtbot.waitUntil(lambda: bool(counts.drawn))
+    qtbot.waitUntil(lambda: 0 in plots)
 
 
 def test_unknown_keys_are_passed_over(grid):
@@ -160,10 +168,16 @@ def test_unknown_keys_are_passed_over(grid):
 
 
 def test_records_of_series_that_stay_are_kept(grid):
-    counts = feed(grid, 7)
-    grid.set_series([GridSeries(7, "layers.7")])
-    image_of(grid)
-    assert counts.drawn
+    feed(grid, 7, np.arange(200), nan=3, step=70, notes=("sampled",))
+    feed(grid, 9, step=90)
+    before = grid.record(7)
+    grid.set_series([GridSeries(4711, "new"), GridSeries(9, "nine"), GridSeries(7, "layers.7")])
+    assert grid.record(4711) is None
+    assert grid.record(9).step == 90
+    kept = grid.record(7)
+    assert (kept.counts == before.counts).all()
+    assert replace(kept, counts=None) == replace(before, counts=None)
+    assert (kept.step, kept.nan, kept.detail) == (70, 3, "sampled")
 
 
 def test_nan_and_infinity_are_shown_in_danger(grid):
@@ -176,8 +190,8 @@ def test_nan_and_infinity_are_shown_in_danger(grid):
 
 
 def test_cells_without_finite_values_or_records_survive(grid):
-    feed(grid, 0, Counts([]), nan=10, low=float("nan"), high=float("nan"))
-    feed(grid, 1, Counts([5]), low=2.0, high=2.0)
+    feed(grid, 0, [], nan=10, low=float("nan"), high=float("nan"))
+    feed(grid, 1, [5], low=2.0, high=2.0)
     assert not image_of(grid).isNull()
 
 
@@ -200,7 +214,9 @@ def test_the_frame_of_a_cell_lies_within_it_where_pixels_are_no_whole_ones(ratio
     record = Record(-1.0, 1.0, np.arange(64), 0.0, 1.0, 1, 0, 1)
     rect = QRect(20, 20, look.width, look.height)
     with CellPainter(picture, look, False) as painter:
-        painter.paint([PlacedCell(CellState(0, "a", record), rect, current, False, -1)])
+        cells = [PlacedCell(CellState(0, "a", record), rect, current, False, -1)]
+        painter.paint_grounds(cells)
+        painter.paint_words(cells)
     left, top, width, height = (round(ratio * number) for number in rect.getRect())
     tone = LIGHT.accent if current else LIGHT.danger
     for across in range(left - 3, left + width + 3):
@@ -214,11 +230,18 @@ def test_the_frame_of_a_cell_lies_within_it_where_pixels_are_no_whole_ones(ratio
         assert colours == ["#ff00ff", tone.name()]
 
 
-def test_series_may_have_different_numbers_of_bins(grid):
-    few, many = feed(grid, 0, Counts([1, 2])), feed(grid, 1, Counts(range(200)))
+def test_series_may_have_different_numbers_of_bins(grid, painted):
+    few, many = [1, 2], list(range(200))
+    feed(grid, 0, few), feed(grid, 1, many), feed(grid, 2)
     image_of(grid)
-    assert few.drawn
-    assert many.drawn
+    assert {0, 1, 2} <= set(painted[1])
+    assert grid.record(0).counts.tolist() == few
+    assert grid.record(1).counts.tolist() == many
+    feed(grid, 1, few)  # nothing of the longer one is left
+    feed(grid, 2, few)
+    assert grid.record(1).counts.tolist() == few
+    first, second = (grid.grab(grid._layout.plots(key, key)).toImage() for key in (1, 2))
+    assert first == second
 
 
 def test_a_removed_series_is_muted(grid):
@@ -287,7 +310,7 @@ def test_columns_follow_the_width(grid):
 
 
 def test_logarithmic_heights_are_drawn(grid):
-    feed(grid, 0, Counts([1000, 1, 5, 20]))
+    feed(grid, 0, [1000, 1, 5, 20])
     before = image_of(grid)
     grid.set_logarithmic(True)
     assert grid.logarithmic

@@ -61,6 +61,7 @@ class RecordsFeed(QObject):
         self._training = False
         self._running = 0
         self._in_the_air = False
+        self._late = False  # whether the answer comes after the next request was due
         self._refused = ""
         self._alarms = 0  # their version
         self._generation = 0  # of the worker asked: late answers of a former one do not count
@@ -85,7 +86,7 @@ class RecordsFeed(QObject):
         """Fetch all that the backend holds once more."""
         self._next = self._alarms = 0
         self.limit = MOST
-        self._in_the_air = False
+        self._in_the_air = self._late = False
         self._generation += 1
 
     def _asked(self, request: Request) -> None:
@@ -117,10 +118,11 @@ class RecordsFeed(QObject):
             self._timer.stop()
 
     def fetch(self) -> None:
-        """Ask for what is new, unless an answer is on its way."""
+        """Ask for what is new, or as soon as the answer that is on its way has come."""
         if self._in_the_air:
+            self._late = True
             return
-        self._in_the_air = True
+        self._in_the_air, self._late = True, False
         generation, limit = self._generation, self.limit
         self._session.request(
             GetRecords(since=self._next, limit=limit, alarms_since=self._alarms),
@@ -139,12 +141,18 @@ class RecordsFeed(QObject):
             # Where more waits than one answer holds, to draw less often would mean to miss some.
             behind = len(records.sequence) == limit > 0
             rate = records.training.rate
-            self._timer.setInterval(INTERVAL if behind else max(INTERVAL, 1000 // max(rate, 1)))
+            interval = INTERVAL if behind else max(INTERVAL, 1000 // max(rate, 1))
+            if interval != self._timer.interval():  # setting it lets the time begin anew
+                self._timer.setInterval(interval)
         self.told.emit(records)
         if records.training is not None:
             self.loop_told.emit(records.training)
-        if len(records.sequence) and not self._timer.isActive():
-            self.fetch()  # the run is over: until nothing is left
+        if not self._timer.isActive():
+            if len(records.sequence):
+                self.fetch()  # the run is over: until nothing is left
+        elif self._late and not self._in_the_air:
+            self._timer.start()  # from now on
+            self.fetch()
 
     def _missed(self, generation: int, error: InspectorError) -> None:
         if generation != self._generation:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from inspector_app.gui.client.records_store import RecordsStore
+from inspector_app.gui.views.live_views import LiveViews
 from inspector_app.gui.views.names import NamedSeries, named_series
 from inspector_app.protocol.messages import Series
 from tests.gui.fake_backend import make_records
+from widgets.histogram_cells import Record
 
 ROWS = (1, 3)
 SERIES = [
@@ -39,3 +41,22 @@ def store() -> RecordsStore:
 def series(table) -> list[NamedSeries]:
     """The series by their names."""
     return named_series(table, SERIES, ROWS)
+
+
+@pytest.fixture
+def views(qtbot, store, series) -> LiveViews:
+    """The tabs, which mirror those twelve steps."""
+    views = LiveViews()
+    qtbot.addWidget(views)
+    views.store.add(store.answers[0])
+    for answer in list(store.answers)[1:]:
+        views.store.add(answer)
+    views.resize(1200, 320)
+    views.set_series(series)
+    views.show()
+    return views
+
+
+def cells(views: LiveViews) -> dict[int, Record | None]:
+    """What the cell of each series holds."""
+    return {key: views.grid.grid.record(key) for key, _ in views.grid._titles}

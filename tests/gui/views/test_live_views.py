@@ -8,23 +8,10 @@ import pytest
 from PySide6.QtCore import Qt
 
 from inspector_app.gui.client.records_parts import cut
-from inspector_app.gui.views.live_views import LiveViews
 from inspector_app.gui.views.names import NamedSeries
 from inspector_app.protocol.messages import Alarm, AlarmRules, Phase
-from tests.gui.views.conftest import ROWS, fill
-
-
-@pytest.fixture
-def views(qtbot, store, series):
-    views = LiveViews()
-    qtbot.addWidget(views)
-    views.store.add(store.answers[0])
-    for answer in list(store.answers)[1:]:
-        views.store.add(answer)
-    views.resize(1200, 320)
-    views.set_series(series)
-    views.show()
-    return views
+from tests.gui.views.conftest import ROWS, cells, fill
+from widgets.histogram_cell_painter import CellState
 
 
 def alarm(key: int = 1, **more) -> Alarm:
@@ -57,7 +44,7 @@ def changed_newest(views, **columns):
         )
     )
     views.records_arrived()
-    return {cell.key: cell for cell in views.grid.grid._cells}
+    return cells(views)
 
 
 def test_the_grid_has_a_cell_for_each_series_but_the_loops_numbers(views):
@@ -181,7 +168,7 @@ def test_curves_of_what_not_every_series_has(views, metric, column, nothing):
 def test_only_new_records_are_put_into_cells(views, monkeypatch):
     drawn = []
     grid = views.grid.grid
-    monkeypatch.setattr(grid, "update_record", lambda key, *rest: drawn.append(key))
+    monkeypatch.setattr(grid, "update_records", lambda keys, _: drawn.extend(keys))
     views.records_arrived()
     assert drawn == []
     fill(views.store, 1)
@@ -225,8 +212,7 @@ def test_a_series_without_a_record_by_the_step_looked_at_has_none(views):
     views.records_arrived()
 
     def steps():
-        cells = views.grid.grid._cells
-        return {cell.key: cell.record and cell.record.step for cell in cells}
+        return {key: record and record.step for key, record in cells(views).items()}
 
     assert steps() == {0: 11, 1: 11, 2: 11, 3: 11, 9: 12}
     views.hold.click()
@@ -248,32 +234,32 @@ def test_cells_forget_another_session_but_not_what_is_no_longer_mirrored(views):
     views.grid.draw()
     views.store._newest.clear()
     views.grid.draw()
-    assert all(cell.record is not None for cell in views.grid.grid._cells)
+    assert None not in cells(views).values()
     views.forget()
     views.grid.draw()
-    assert all(cell.record is None for cell in views.grid.grid._cells)
+    assert set(cells(views).values()) == {None}
 
 
 def test_a_tensor_without_a_finite_value_has_no_range(views):
     nothing = np.array([np.nan, 1.0, 1.0, 1.0, 1.0])
-    cells = changed_newest(views, minimum=nothing, maximum=nothing, mean=nothing)
-    assert [len(cells[key].record.counts) for key in (0, 1)] == [0, 64]
-    assert "no finite value" in cells[0].words()
+    changed = changed_newest(views, minimum=nothing, maximum=nothing, mean=nothing)
+    assert [len(changed[key].counts) for key in (0, 1)] == [0, 64]
+    assert "no finite value" in CellState(0, "stem", changed[0]).words()
 
 
 def test_what_was_not_in_training_mode_says_so(views):
     phase = np.array([Phase.TRAIN, Phase.BACKWARD, 0, Phase.TRAIN | Phase.BACKWARD, 0], np.uint8)
-    cells = changed_newest(views, phase=phase)
-    said = {key: cell.record.notes[0].startswith("eval · ") for key, cell in cells.items()}
+    changed = changed_newest(views, phase=phase)
+    said = {key: record.notes[0].startswith("eval · ") for key, record in changed.items()}
     assert said == {0: False, 1: True, 2: True, 3: False}
-    assert "in evaluation mode" in cells[2].record.detail
+    assert "in evaluation mode" in changed[2].detail
 
 
 def test_parameters_know_no_mode(views):
     kept = [one for one in views.series if one.key]
     views.set_series([NamedSeries(0, ROWS[0], 0, "value", "weight"), *kept])
-    cells = changed_newest(views, phase=np.zeros(5, np.uint8))
-    assert [cells[key].record.notes[0][:4] for key in (0, 2)] == ["exac", "eval"]
+    changed = changed_newest(views, phase=np.zeros(5, np.uint8))
+    assert [changed[key].notes[0][:4] for key in (0, 2)] == ["exac", "eval"]
 
 
 def test_the_slider_follows_the_newest_step_until_it_is_moved(views):
@@ -368,7 +354,7 @@ def test_octaves_are_drawn_as_what_they_are(qtbot, views):
         )
     )
     views.records_arrived()
-    record = views.grid.grid._cells[0].record
+    record = views.grid.grid.record(0)
     assert (record.low, record.high, record.octaves) == (-8.0, 8.0, True)
     assert record.bin_edges(63) == (4.0, 8.0)
     with qtbot.waitSignal(views.grid.octaves_asked) as asked:
