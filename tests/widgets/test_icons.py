@@ -79,7 +79,7 @@ def test_widgets_load_neither_plots_nor_torch():
     code = """
 import pkgutil, sys, importlib, widgets
 drawing = {"histogram_plot", "histogram_grid", "histogram_cells", "histogram_cell_painter"}
-drawing |= {"ridge_view", "depth_plot", "curve_canvas", "curve_view"}
+drawing |= {"cell_layout", "cell_records", "ridge_view", "depth_plot", "curve_canvas", "curve_view"}
 for module in pkgutil.iter_modules(widgets.__path__):
     if module.name not in drawing:
         importlib.import_module(f"widgets.{module.name}")
