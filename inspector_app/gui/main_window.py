@@ -6,8 +6,6 @@ What a panel shows is its own affair, and what the worker is asked stands in ``o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt
 from PySide6.QtGui import (
     QActionGroup,
@@ -45,12 +43,10 @@ from inspector_app.gui.measured import Measured
 from inspector_app.gui.models.history_model import HistoryModel
 from inspector_app.gui.models.tree_model import RowTreeModel
 from inspector_app.gui.opening import Opening, dropped_path
-from inspector_app.gui.panels.about_dialog import AboutDialog
 from inspector_app.gui.panels.centre import Centre
 from inspector_app.gui.panels.detail_panel import DetailPanel
 from inspector_app.gui.panels.history_panel import HistoryPanel
 from inspector_app.gui.panels.live_panel import LivePanel
-from inspector_app.gui.panels.shortcuts_dialog import ShortcutsDialog
 from inspector_app.gui.panels.status_panel import TotalsLine, WorkerState
 from inspector_app.gui.panels.tree_panel import TreePanel
 from inspector_app.gui.recent_menu import RecentMenu
@@ -63,9 +59,9 @@ from inspector_app.gui.supervision import Supervision
 from inspector_app.gui.training import Training
 from inspector_app.gui.tree_actions import TreeActions
 from inspector_app.gui.tree_columns_menu import TreeColumnsMenu
-from inspector_app.gui.tree_commands import TREE_KEYS
 from inspector_app.gui.watched_rows import WatchedRows
-from inspector_app.gui.watching import Watching, watching_commands
+from inspector_app.gui.watching import Watching
+from inspector_app.gui.window_commands import window_commands
 from inspector_app.protocol.messages import Edited, Opened, Ran, Selection, Totals
 from widgets.icons import icon
 from widgets.job_panel import JobPanel
@@ -143,47 +139,7 @@ class MainWindow(QMainWindow):
     # -- building ------------------------------------------------------------------------------
 
     def _register(self) -> None:
-        run: dict[str, Callable[[], object] | Callable[[bool], object]] = {
-            "file.open": lambda: self.opening.ask_open(),
-            "file.attach": lambda: self._ask_attach(),
-            "file.load_state": lambda: self.states.ask_load(),
-            "file.trust": lambda: self.opening.ask_trust(),
-            "file.export": lambda: self.files.ask_export(self.selected.rows, self.selected.words()),
-            "file.verify": lambda: self.files.ask_verify(),
-            "file.quit": self.close,
-            **self.edits.commands(lambda: self.selected),
-            "edit.copy": lambda: self.selected.copy_rows(),
-            "edit.copy_markdown": lambda: self.selected.copy_markdown(),
-            "edit.copy_path": lambda: self.selected.copy_paths(),
-            "edit.copy_name": lambda: self.selected.copy_names(),
-            "edit.copy_cell": lambda: self.selected.copy_cell(),
-            "edit.copy_script": lambda: self.files.copy_script(),
-            "edit.find": lambda: self.tree_panel.focus_filter(),
-            "edit.find_next": lambda: self.tree_panel.go_to_match(1),
-            "edit.find_previous": lambda: self.tree_panel.go_to_match(-1),
-            **watching_commands(lambda: self.watching),
-            "model.capture_output": lambda: self.capturing.capture(self.selected.rows, "output"),
-            "model.capture_gradient": lambda: self.capturing.capture(
-                self.selected.rows, "gradient"
-            ),
-            "model.run_once": lambda: self.live.run(1),
-            "model.run_repeatedly": lambda: self.live.run(0),
-            "model.stop": lambda: self.live.stop(),
-            "model.inputs": lambda: self.live.ask_inputs(),
-            "training.pause": lambda stand: self.training.pause(stand),
-            "training.step": lambda: self.training.step(),
-            "model.restart": lambda: self.supervision.restart(),
-            "model.output": lambda: self.supervision.show_output(),
-            "view.expand": lambda: self.tree_panel.expand_below(self.selected.rows, True),
-            "view.collapse": lambda: self.tree_panel.expand_below(self.selected.rows, False),
-            "view.live": _of_its_dock,
-            "view.history": _of_its_dock,
-            "help.filter": lambda: self.tree_panel.show_help(),
-            "help.shortcuts": lambda: self._show_dialog(
-                ShortcutsDialog([*self.registry.shortcuts(), *TREE_KEYS], self)
-            ),
-            "help.about": lambda: self._show_dialog(AboutDialog(self)),
-        }
+        run = window_commands(self)
         for command in COMMANDS:
             self.registry.register(command, run[command.id])
         group = QActionGroup(self)
@@ -284,8 +240,9 @@ class MainWindow(QMainWindow):
     def _open_sample(self, name: str) -> None:
         self.opening.open(f"sample:{name}")
 
-    def _ask_attach(self) -> None:
-        self.leaving.before(lambda: self._show_dialog(self.training.dialog()), "attach to training")
+    def ask_attach(self) -> None:
+        """Ask for a training to join."""
+        self.leaving.before(lambda: self.show_dialog(self.training.dialog()), "attach to training")
 
     def _began(self, target: str) -> None:
         """The first target is being opened."""
@@ -380,7 +337,8 @@ class MainWindow(QMainWindow):
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(place)
 
-    def _show_dialog(self, dialog: QDialog) -> None:
+    def show_dialog(self, dialog: QDialog) -> None:
+        """Show a dialog that goes when it is closed."""
         dialog.finished.connect(dialog.deleteLater)
         dialog.show()
 
@@ -446,7 +404,3 @@ class MainWindow(QMainWindow):
         """Open it."""
         event.acceptProposedAction()
         self.opening.dropped(event.mimeData(), self.mapToGlobal(event.position().toPoint()))
-
-
-def _of_its_dock(_: bool) -> None:
-    """Showing and hiding a dock is carried out by :class:`Docks`."""
