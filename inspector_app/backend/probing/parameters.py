@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 from inspector_app.backend.histograms import as_floats, as_real, in_memory_order
 from inspector_app.backend.probing.batch import sample_places
-from inspector_app.backend.probing.probes import Probe, short
+from inspector_app.backend.probing.probes import Probe, apart, short
 from inspector_app.protocol.messages import Floats, Phase, ProbeKind
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ParameterProbe(Probe):
     def _sample(self, most: int) -> Floats:
         """At most so many elements, at places that depend on the number of elements only."""
         start = perf_counter()
-        with torch._C.DisableTorchFunction(), torch.no_grad():
+        with apart(), torch._C.DisableTorchFunction(), torch.no_grad():
             values = in_memory_order(self.parameter.detach())
             if values.numel() > most:
                 places = sample_places(values.numel(), most)
@@ -105,7 +105,9 @@ class ParameterProbe(Probe):
         self.fired += 1
         try:
             key = owner.series_key(self.row, "", kind, self.path)
-            if reason := owner.take(tensor, key, 0, phase, count=count):
+            with apart():
+                reason = owner.take(tensor, key, 0, phase, count=count)
+            if reason:
                 raise ValueError(reason)
         except Exception as error:  # noqa: BLE001 - the person's training must go on
             self.armed = False
