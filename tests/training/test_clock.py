@@ -351,3 +351,25 @@ def test_a_forward_that_is_broken_off_is_over_with_the_step(probes, told):
     clock.close()
     assert safe == [1, 2]
     assert probes.records().micro.tolist()[-2:] == [0, 1]
+
+
+UNREADABLE = {
+    "sparse": (lambda: torch.eye(3).to_sparse(), "layout"),
+    "rows": (lambda: torch.eye(3).to_sparse_csr(), "layout"),
+    "meta": (lambda: torch.ones(3, device="meta"), "meta device"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("kinds", [("update",), ("value", "update")])
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_parameter_that_cannot_be_read_breaks_no_update(probes, name, kinds):
+    make, word = UNREADABLE[name]
+    model, optimizer = model_and_optimizer()
+    clock = StepClock(model, optimizer, None, probes, lambda: None)
+    probes.watch_parameter(0, nn.Parameter(make()), "odd", kinds)
+    for _ in range(2):
+        train(model, optimizer)
+    clock.close()
+    assert [word in sentence for sentence in probes.failures] == [True]
+    assert len(probes.records().key) == 0
