@@ -172,6 +172,28 @@ def test_ranks_measure_steps_in_common_whatever_each_of_them_needs():
     assert ranks[0].budget.every == 1
 
 
+@pytest.mark.parametrize("told", [0.9, 1.0, 5.0])
+def test_probes_that_are_said_to_take_all_of_a_step_are_measured_again(told):
+    """As where the steps are short, and what is not seen of the cost is guessed too high."""
+    budget, seconds, cost = Budget(0.05), 1e-4, 0.9
+    measured, count = True, 0
+    for _ in range(4_000):
+        count += measured
+        spent = told * seconds if measured else 0.0
+        took = seconds if measured else (1 - cost) * seconds
+        measured = budget.step(took, spent, measured=measured)
+    assert budget.step_seconds == pytest.approx((1 - cost) * seconds, rel=0.1)
+    assert count > 20
+    assert 0.02 < budget.overhead <= 0.05
+
+
+def test_the_overhead_that_is_told_is_one_that_can_be():
+    budget = Budget(None)
+    for _ in range(100):
+        budget.step(1e-4, 1e-3, measured=True)
+    assert budget.overhead <= 20
+
+
 def test_one_slow_step_changes_little():
     loop = Loop(Budget(0.05), cost=0.006)
     loop.run(200)

@@ -308,3 +308,68 @@ def test_a_loss_scaler_is_asked_once_a_forward(probes, monkeypatch):
         scaler.update()
     clock.close()
     assert len(asked) == 5
+
+
+def test_a_scaler_wrapped_since_tells_nobody_after_the_end(probes):
+    model, optimizer = model_and_optimizer()
+    scaler = torch.amp.GradScaler("cpu")
+    safe: list[int] = []
+    clock = StepClock(model, optimizer, scaler, probes, lambda: safe.append(probes.step))
+    inner = scaler.update
+    scaler.update = lambda *arguments: inner(*arguments)
+    for closed in (False, True):
+        if closed:
+            clock.close()
+        scaler.scale(overflowing(model, True)).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert safe == [1]
+    assert scaler.get_scale() == 2.0**14
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_forward_that_is_broken_off_is_over_with_the_step(probes, told):
+    """As by Ctrl+C in a notebook, where the next cell trains on."""
+    model, optimizer = model_and_optimizer()
+    safe: list[int] = []
+    clock = StepClock(
+        model, None if told else optimizer, None, probes, lambda: safe.append(probes.step)
+    )
+    probes.watch(0, model[0], "0")
+
+    def breaks_off(*_):
+        raise KeyboardInterrupt
+
+    handle = model[1].register_forward_hook(breaks_off)
+    with pytest.raises(KeyboardInterrupt):
+        model(torch.randn(4, 3))
+    handle.remove()
+    for _ in range(2):
+        train(model, optimizer, micro=2)
+        if told:
+            clock.step()
+    clock.close()
+    assert safe == [1, 2]
+    assert probes.records().micro.tolist()[-2:] == [0, 1]
+
+
+UNREADABLE = {
+    "sparse": (lambda: torch.eye(3).to_sparse(), "layout"),
+    "rows": (lambda: torch.eye(3).to_sparse_csr(), "layout"),
+    "meta": (lambda: torch.ones(3, device="meta"), "meta device"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("kinds", [("update",), ("value", "update")])
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_parameter_that_cannot_be_read_breaks_no_update(probes, name, kinds):
+    make, word = UNREADABLE[name]
+    model, optimizer = model_and_optimizer()
+    clock = StepClock(model, optimizer, None, probes, lambda: None)
+    probes.watch_parameter(0, nn.Parameter(make()), "odd", kinds)
+    for _ in range(2):
+        train(model, optimizer)
+    clock.close()
+    assert [word in sentence for sentence in probes.failures] == [True]
+    assert len(probes.records().key) == 0

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
 
 import inspector_app
 from inspector_app.backend.probing.probe_set import ProbeSet
@@ -324,6 +326,56 @@ def test_inside_vmap_nothing_is_measured_and_nothing_breaks(records):
         optimizer.step()  # the loop goes on, and so does watching
         train(model, optimizer, 1)
         assert len(records(session).sequence) == 2
+
+
+def test_batched_gradients_are_left_out_and_nothing_breaks(records):
+    """As ``torch.autograd.functional.jacobian(..., vectorize=True)`` asks for them."""
+    model, optimizer = built(lambda: nn.Linear(4, 2))
+    inputs = torch.randn(3, 4)
+
+    def all_at_once():
+        output = model(inputs)
+        many = torch.eye(6).view(6, 3, 2)
+        return torch.autograd.grad(output, model.weight, many, is_grads_batched=True)[0]
+
+    bare = all_at_once()
+    with watched(model, optimizer) as session:
+        assert torch.equal(all_at_once(), bare)
+        found = records(session)
+        assert any("is batched" in sentence for sentence in found.failures)
+        optimizer.step()
+        before = len(found.sequence)
+        train(model, optimizer, 1)
+        assert len(records(session).sequence) == before + 2
+
+
+class Counted(TorchFunctionMode):
+    """A person's own, which counts what is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.names.append(function.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+def test_modes_of_the_person_see_nothing_of_ours(records):
+    model, optimizer = built(lambda: nn.Sequential(nn.Linear(4, 2000), nn.ReLU()))
+    inputs = torch.randn(3, 4)
+
+    def called(dispatched: bool) -> list[str]:
+        with FlopCounterMode(display=False) if dispatched else nullcontext(), Counted() as mode:
+            model(inputs).sum().backward()
+        return mode.names
+
+    model.zero_grad()
+    called(False)  # gradients are there from now on
+    bare = [called(False), called(True)]
+    with watched(model, optimizer) as session:
+        assert [called(False), called(True)] == bare
+        assert len(records(session).sequence) == 8
 
 
 def test_inference_and_evaluation_in_between(records):

@@ -153,10 +153,10 @@ class Batch:
                 self._told[index] = (*self._told[index][:5], total, *self._told[index][6:])
         if exponent:
             self._exponents[index] = exponent
-        if where[2:4] in self.units.zeros:
+        if where[2:5] in self.units.zeros:
             told = self._told[index]
             minimum = -math.inf if told[-3] else told[-2]  # that of the finite ones
-            self._dead[index] = self.units.look(where[2:4], tensor, minimum)
+            self._dead[index] = self.units.look(where[2:5], tensor, minimum)
 
     def _take_fast(self, index: int, tensor: torch.Tensor, where: tuple[int, ...]) -> bool:
         """A tensor of an ordinary class; False, and nothing done, where it needs the slow way.
@@ -290,10 +290,11 @@ class Batch:
                 self.measuring.measure(some, samples)
             told[where] = some
         told["dead"] = [
-            self.units.seen((key, call), zeros) if count else _NAN
-            for key, call, zeros, count in zip(
+            self.units.seen((key, call, phase), zeros) if count else _NAN
+            for key, call, phase, zeros, count in zip(
                 told["key"].tolist(),
                 told["call"].tolist(),
+                told["phase"].tolist(),
                 (told["zeros"] > 0).tolist(),
                 told["count"].tolist(),
                 strict=True,

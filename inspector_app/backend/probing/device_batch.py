@@ -183,7 +183,7 @@ class DeviceBatch:
         device, units = place.device, self._batch.units
         stream = device.stream()
         room.streams[stream.stream_id] = stream
-        call = where[2:4]
+        call = where[2:5]
         dead = units.look_there(call, tensor) if call in units.zeros else None
         values = as_real(in_memory_order(tensor.detach()))
         count, size = values.numel(), self._batch.sample

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from inspector_app.backend.histograms import as_floats, as_real, in_memory_order
+from inspector_app.backend.histograms import as_floats, as_real, in_memory_order, why_unreadable
 from inspector_app.backend.probing.batch import sample_places
-from inspector_app.backend.probing.probes import Probe, short
+from inspector_app.backend.probing.probes import Probe, apart, short
 from inspector_app.protocol.messages import Floats, Phase, ProbeKind
 
 if TYPE_CHECKING:
@@ -70,30 +70,48 @@ class ParameterProbe(Probe):
             exact = self._owner.is_exact(self.row)
             most = self.parameter.numel() if exact else self._owner.batch.sample
             sample = self._sample(most)
-            size = float((sample * sample).mean() ** 0.5) if len(sample) else 0.0
-            self._before = sample, size, most
+            if sample is not None:
+                size = float((sample * sample).mean() ** 0.5) if len(sample) else 0.0
+                self._before = sample, size, most
 
     def after_update(self) -> None:
         """The optimizer has moved the parameter."""
         if "value" in self.kinds:
             self._measure("value", self.parameter)
         before, self._before = self._before, None
-        if before is not None and before[1] > 0:
-            moved = torch.from_numpy((self._sample(before[2]) - before[0]) / before[1])
+        after = None if before is None else self._sample(before[2])
+        if before is not None and after is not None and before[1] > 0:
+            moved = torch.from_numpy((after - before[0]) / before[1])
             count = self.parameter.numel()
             self._measure("update", moved, count=count if len(moved) < count else None)
 
-    def _sample(self, most: int) -> Floats:
-        """At most so many elements, at places that depend on the number of elements only."""
-        start = perf_counter()
-        with torch._C.DisableTorchFunction(), torch.no_grad():
-            values = in_memory_order(self.parameter.detach())
-            if values.numel() > most:
-                places = sample_places(values.numel(), most)
-                values = values.take(places.to(values.device))
-            sample = as_floats(as_real(values)).copy()
+    def _sample(self, most: int) -> Floats | None:
+        """At most so many elements, at places that depend on the number of elements only.
+
+        None where they cannot be read.
+        """
+        if not self.armed:
+            return None
+        start, sample = perf_counter(), None
+        try:
+            if reason := why_unreadable(self.parameter):
+                raise ValueError(reason)
+            with apart(), torch._C.DisableTorchFunction(), torch.no_grad():
+                values = in_memory_order(self.parameter.detach())
+                if values.numel() > most:
+                    places = sample_places(values.numel(), most)
+                    values = values.take(places.to(values.device))
+                sample = as_floats(as_real(values)).copy()
+        except Exception as error:  # noqa: BLE001 - the person's training must go on
+            self._stop("update", error)
         self._count(start)
         return sample
+
+    def _stop(self, kind: ProbeKind, error: Exception) -> None:
+        """Measure nothing any more, because of an error."""
+        self.armed = False
+        sentence = f"The {kind} of {self.path} is left out: {short(error)}."
+        self._owner.failed(self.row, kind, sentence)
 
     def _measure(
         self, kind: ProbeKind, tensor: torch.Tensor, phase: int = 0, count: int | None = None
@@ -105,9 +123,10 @@ class ParameterProbe(Probe):
         self.fired += 1
         try:
             key = owner.series_key(self.row, "", kind, self.path)
-            if reason := owner.take(tensor, key, 0, phase, count=count):
+            with apart():
+                reason = owner.take(tensor, key, 0, phase, count=count)
+            if reason:
                 raise ValueError(reason)
         except Exception as error:  # noqa: BLE001 - the person's training must go on
-            self.armed = False
-            owner.failed(self.row, kind, f"The {kind} of {self.path} is left out: {short(error)}.")
+            self._stop(kind, error)
         self._count(start)

@@ -20,8 +20,8 @@ What hooking changes, and what a probe cannot see:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _TRAIN, _RECOMPUTE, BACKWARD = int(Phase.TRAIN), int(Phase.RECOMPUTE), int(Phase.BACKWARD)
 _EVALUATION = int(Phase.EVALUATION)
 _modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
+_function_modes: Callable[[], int] = torch._C._len_torch_function_stack
 _NOTHING: AbstractContextManager[None] = nullcontext()
 MAX_SERIES = 1024  # differently named tensors in all outputs of one module
 _HIDDEN = "values stand for many and cannot be read one by one"
@@ -46,9 +47,26 @@ _in_backward: Callable[[], int] = torch._C._current_graph_task_id
 _in_functorch: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack
 
 
-def _bare() -> AbstractContextManager[Any]:
-    """Without the modes that see each operation: selective checkpointing would keep ours."""
-    return _disable_current_modes()
+def apart() -> AbstractContextManager[Any]:
+    """Without the modes that see each operation: selective checkpointing would keep ours.
+
+    A person's own count or change what they see, too.
+    """
+    if _modes():
+        return _unseen()
+    return torch._C.DisableTorchFunction() if _function_modes() else _NOTHING
+
+
+@contextmanager
+def _unseen() -> Iterator[None]:
+    with torch._C.DisableTorchFunction(), _disable_current_modes():
+        yield
+
+
+def _stands_for_many(tensor: torch.Tensor) -> bool:
+    """Whether torch.func, or its older form in a batched backward, holds many in one."""
+    batched: bool = torch._C._functorch.is_legacy_batchedtensor(tensor)
+    return batched or _in_functorch() is not None
 
 
 def _is_fake(tensor: torch.Tensor) -> bool:
@@ -110,7 +128,7 @@ class ModuleProbe(Probe):
             return
         start = perf_counter()
         try:
-            with _bare() if _modes() else _NOTHING:
+            with apart():
                 self._see(module, inputs, output)
         except Exception as error:  # noqa: BLE001 - the person's forward must go on
             self.disarm(error)
@@ -206,7 +224,7 @@ class GradientHook(ProbeHook):
             return
         start = perf_counter()
         try:
-            with _bare() if _modes() else _NOTHING:
+            with apart():
                 reason = owner.take(gradient, self._key, self._call, self._phase, self._step)
             if reason and not _is_fake(gradient):
                 path = f"{probe.path}{self._leaf}"
@@ -214,7 +232,13 @@ class GradientHook(ProbeHook):
                     probe.row, self._leaf, f"The gradient of {path} is left out: {reason}."
                 )
         except Exception as error:  # noqa: BLE001 - the person's backward must go on
-            probe.disarm(error)
+            if _stands_for_many(gradient):
+                path = f"{probe.path}{self._leaf}"
+                owner.failed(
+                    probe.row, self._leaf, f"A gradient of {path} is batched: its {_HIDDEN}."
+                )
+            else:
+                probe.disarm(error)
         probe._count(start)
 
 

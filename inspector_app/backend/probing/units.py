@@ -4,9 +4,9 @@ A *unit* is a channel, dimension 1, of outputs with four dimensions or more and 
 ones that a convolution, a pooling or a normalisation of channels puts out; of all others it is a
 place in the last dimension.  A unit is *dead* when it was zero for the whole batch in each of the
 last ``LOOKS`` batches that were looked at: the first ones, then every ``EVERY``-th firing, for each
-of the first ``CALLS`` calls of its module in a forward on its own.  Each
-look is exact; what is spared are looks at outputs in whose sample no zero was seen, whose share of
-dead units is told as 0.
+of the first ``CALLS`` calls of its module in a forward, and each phase, on its own.  Each look is
+exact; what is spared are looks at outputs in whose sample no zero was seen, whose share of dead
+units is told as 0.
 
 *Saturated* is a value of a bounded function within one percent of its range of a bound; there the
 slope of a sigmoid or tanh is below 4 % of its largest.
@@ -49,7 +49,7 @@ _OF_CHANNELS = (
 
 
 Call = tuple[int, ...]
-"""Key of a series, and which call of its module in one forward."""
+"""Key of a series, which call of its module in one forward, and in which phase."""
 
 
 def saturation_limits(module: nn.Module) -> tuple[float, float] | None:

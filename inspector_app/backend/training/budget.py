@@ -19,6 +19,8 @@ _TRIED = 2  # steps that are measured before the effect of a change is judged
 _SLACK = 0.8  # thinned out less only where that would take this share of the budget
 _SPAN = 2.0  # seconds that the average of answers looks back at least: they come as they like
 _MOST_ANSWERS = 0.9  # share of the budget that answers can leave no room to probes by
+_MOST_SPENT = 0.95  # share of a step that probes are thought to take at most: steps without them
+# tell better, and seconds of several threads can be more than the step had
 _DEARER = 8.0  # times the cost of a small sample that a large one is thought to have, at most
 
 RATES = (30, 10, 3)
@@ -104,13 +106,14 @@ class Budget:
     def step(self, seconds: float, spent: float, *, measured: bool, answers: float = 0.0) -> bool:
         """A step is over; returns whether the next one is measured.
 
-        ``seconds`` it took, of which ``spent`` were those of probes; answers to windows took
-        ``answers`` beside it.
+        ``seconds`` it took, of which ``spent`` were those of probes, as far as that is known;
+        answers to windows took ``answers`` beside it.
         """
+        spent = min(spent, _MOST_SPENT * seconds)
         self._steps += 1
         known = self._steps - _WARM_UP
         if known > 0 and seconds > 0:
-            self._bare = _moved(self._bare, max(seconds - spent, 1e-9), known)
+            self._bare = _moved(self._bare, seconds - spent, known)
             kept = math.exp(-seconds / max(_SPAN, _MEMORY * self._bare))
             self._answers = kept * self._answers + answers
             self._passed = kept * self._passed + seconds

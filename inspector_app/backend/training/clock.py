@@ -112,6 +112,7 @@ class StepClock:
     def step(self) -> None:
         """The loop says that a step is over."""
         self._told = True
+        self._inside = 0
         self._end_step()
 
     # -- hooks -----------------------------------------------------------------------------------
@@ -156,6 +157,7 @@ class StepClock:
     def _update_ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._probes.after_update()
         self._stepped = True
+        self._inside = 0  # a forward that Ctrl+C broke off told of no end
         self._end_step()
 
     def _scaler_updated(self, optimizers: Collection[int]) -> None:

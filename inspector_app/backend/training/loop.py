@@ -154,7 +154,7 @@ class TrainingSession:
         answered = self._answered
         probes.active = self._budget.step(
             seconds,
-            min(_WHOLE * probes.spent, seconds),
+            _WHOLE * probes.spent,
             measured=probes.active,
             answers=answered - self._charged,
         )

@@ -18,7 +18,7 @@ class ScalerHook:
 
     def __init__(self, scaler: Any, after: Callable[[Collection[int]], None]) -> None:
         self._scaler = scaler
-        self._after = after
+        self._after: Callable[[Collection[int]], None] | None = after
         self._update = scaler.update
         scaler.update = self
 
@@ -33,12 +33,17 @@ class ScalerHook:
         """Update the scaler."""
         optimizers = self._scaler._per_optimizer_states
         self._update(*arguments, **named)
-        self._after(list(optimizers))
+        if self._after is not None:
+            self._after(list(optimizers))
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return partial, (type(self._scaler).update, self._scaler)
 
     def remove(self) -> None:
-        """Give the scaler its own method back; may be called twice."""
+        """Give the scaler its own method back; may be called twice.
+
+        Where somebody has wrapped it since, it stays inside and tells nobody any more.
+        """
+        self._after = None
         if vars(self._scaler).get("update") is self:
             del self._scaler.update

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.probing.records import RecordRing
@@ -156,3 +157,33 @@ def test_large_and_broken_outputs(probes):
     assert column(probes, nn.Tanh(), [batch], "saturated")[0] == pytest.approx(0.5, abs=0.03)
     batch[:] = math.nan
     assert math.isnan(column(probes, nn.Tanh(), [batch], "saturated")[-1])
+
+
+def test_each_phase_is_counted_on_its_own(probes):
+    """A unit dead while the model trains is dead, whatever it does in evaluation."""
+    model = nn.Sequential(nn.ReLU())
+    probes.watch(0, model[0], "0")
+    for seed in range(LOOKS + 1):
+        probes.begin_step()
+        for evaluates, dead in ((False, [1, 2]), (True, [2])):
+            model.train(not evaluates)
+            probes.begin_forward(evaluates)
+            model(with_dead((16, 4), 1, dead, seed))
+        probes.flush()
+    found = probes.records()
+    assert found.call.tolist() == [0, 0] * (LOOKS + 1)
+    assert found.dead[-2:].tolist() == [0.5, 0.25]
+
+
+def test_what_is_computed_anew_is_counted_on_its_own(probes):
+    model = nn.Sequential(nn.ReLU())
+    probes.watch(0, model[0], "0")
+    for seed in range(LOOKS + 1):
+        probes.begin_step()
+        probes.begin_forward()
+        inputs = with_dead((16, 4), 1, [3], seed).requires_grad_()
+        checkpoint(model, inputs, use_reentrant=True).sum().backward()
+        probes.flush()
+    found = probes.records().dead.tolist()
+    assert all(math.isnan(value) for value in found[:-2])  # two looks a step are not one more
+    assert found[-2:] == [0.25, 0.25]
