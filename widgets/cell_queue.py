@@ -28,6 +28,7 @@ class CellQueue:
 
     def __init__(self) -> None:
         self._dirty: set[int] = set()  # those that wait for the next frame
+        self._whole: set[int] = set()  # those of them whose words do not wait
         self._unread: set[int] = set()  # those whose words are behind their plots
         self._turn = 0  # rows whose words are painted in this frame
         self._at_once = 64  # cells of a frame, as far as known
@@ -36,13 +37,15 @@ class CellQueue:
     def __len__(self) -> int:
         return len(self._dirty) + len(self._unread)
 
-    def add(self, places: Iterable[int]) -> None:
-        """These have changed."""
+    def add(self, places: Iterable[int], whole: Iterable[int] = ()) -> None:
+        """These have changed; ``whole`` are those of them whose plots are wrong without words."""
         self._dirty.update(places)
+        self._whole.update(whole)
 
     def clear(self) -> None:
         """All are painted, or gone."""
         self._dirty.clear()
+        self._whole.clear()
         self._unread.clear()
 
     def next_frame(self, in_sight: range, columns: int) -> list[RowPart]:
@@ -56,13 +59,16 @@ class CellQueue:
         self._dirty = set(later)
         self._unread.update(now)
         self._turn = (self._turn + 1) % _WORDS_EVERY
-        written = {p for p in self._unread if p // columns % _WORDS_EVERY == self._turn}
+        written = self._whole.intersection(now)
+        self._whole.intersection_update(later)
+        written |= {p for p in self._unread if p // columns % _WORDS_EVERY == self._turn}
         self._unread -= written
+        with_words = {place // columns for place in written}
         parts: dict[int, RowPart] = {}  # by row: clipping to many rectangles is slow
         for place in sorted(written.union(now)):
             row = place // columns
             first = parts[row].first if row in parts else place
-            parts[row] = RowPart(first, place, row % _WORDS_EVERY == self._turn)
+            parts[row] = RowPart(first, place, row in with_words)
         return list(parts.values())
 
     def learn(self, cells: int, seconds: float) -> None:

@@ -72,8 +72,8 @@ class CellRecords:
     """At most one record of each of ``size`` cells, in memory that is taken once."""
 
     def __init__(self, size: int) -> None:
-        self.there = np.zeros(size, np.bool_)
-        self.troubled = np.zeros(size, np.bool_)  # with values that are not finite
+        self._there = np.zeros(size, np.bool_)
+        self._troubled = np.zeros(size, np.bool_)  # with values that are not finite
         self._counts = np.zeros((size, _BINS), np.int64)
         self._bins = np.zeros(size, np.intp)
         self._values = np.zeros((4, size))  # low, high, mean, deviation
@@ -93,20 +93,20 @@ class CellRecords:
         self._values[:, places] = new.low, new.high, new.mean, new.deviation
         self._numbers[:, places] = new.nan, new.infinite, new.step
         self._octaves[places] = new.octaves
-        self.troubled[places] = (new.nan > 0) | (new.infinite > 0)
-        self.there[places] = True
+        self._troubled[places] = (new.nan > 0) | (new.infinite > 0)
+        self._there[places] = True
         for place, notes, detail in zip(places.tolist(), new.notes, new.details, strict=True):
             self._notes[place] = notes
             self._details[place] = detail
 
     def take(self, place: int) -> None:
         """Forget the record of a cell."""
-        self.there[place] = self.troubled[place] = False
+        self._there[place] = self._troubled[place] = False
         self._bins[place] = 0
 
     def keep(self, old: CellRecords, places: Places, from_places: Places) -> None:
         """Take over what another has at some of its places."""
-        self._counts = np.zeros((len(self.there), old._counts.shape[1]), np.int64)
+        self._counts = np.zeros((len(self._there), old._counts.shape[1]), np.int64)
         for mine, others in zip(self._columns(), old._columns(), strict=True):
             mine[..., places] = others[..., from_places]
         self._counts[places] = old._counts[from_places]
@@ -116,12 +116,12 @@ class CellRecords:
 
     def _columns(self) -> tuple[NDArray[np.generic], ...]:
         """Those of which the last extent is that of the cells."""
-        flags = self.there, self.troubled, self._octaves
+        flags = self._there, self._troubled, self._octaves
         return (*flags, self._bins, self._values, self._numbers)
 
     def record(self, place: int) -> Record | None:
         """All about one cell; None where it has no record."""
-        if not self.there[place]:
+        if not self._there[place]:
             return None
         low, high, mean, deviation = self._values[:, place].tolist()
         nan, infinite, step = self._numbers[:, place].tolist()
@@ -140,6 +140,13 @@ class CellRecords:
             low, high, mean, _ = self._values[:, alike]
             means = mean_places(low, high, mean, self._octaves[alike], bins)
             yield PlotData(alike, bar_heights(self._counts[alike, :bins], logarithmic), means)
+
+    def states(self, places: Places) -> NDArray[np.int8]:
+        """(n,) equal where two records differ in numbers only: not in what is finite of them."""
+        flags = self._there, self._troubled, self._bins > 0
+        return np.sum(
+            [flag[places] << bit for bit, flag in enumerate(flags)], axis=0, dtype=np.int8
+        )
 
     def drawn(self, places: Places) -> Flags:
         """(n,) which of them have a finite value to be drawn."""

@@ -6,6 +6,7 @@ record of each series.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from time import monotonic, thread_time
 from typing import NamedTuple
@@ -103,8 +104,10 @@ class HistogramGrid(QAbstractScrollArea):
         Each key has a cell.
         """
         places = [self._place[key] for key in keys]
-        self._records.put(np.array(places, np.intp), records)
-        self._mark(places)
+        at = np.array(places, np.intp)
+        former = self._records.states(at)
+        self._records.put(at, records)
+        self._mark(places, at[self._records.states(at) != former].tolist())
 
     def update_record(self, key: int, record: Record) -> None:
         """The newest record of one series; a key without a cell is passed over."""
@@ -144,10 +147,10 @@ class HistogramGrid(QAbstractScrollArea):
         self._logarithmic = on
         self._repaint()
 
-    def _mark(self, places: list[int]) -> None:
+    def _mark(self, places: list[int], whole: Sequence[int] = ()) -> None:
         if not self.isVisible():
             return  # everything is painted when the grid is shown
-        self._queue.add(places)
+        self._queue.add(places, whole)
         if not self._frame.isActive():
             self._start_frame()
 

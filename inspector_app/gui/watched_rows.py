@@ -48,7 +48,7 @@ class WatchedRows(QObject):
         self._model = model
         self._view = view
         self._in_the_air = False
-        self._drawn: tuple[int, set[int]] = (-1, set())  # records and rows that bars stand for
+        self._drawn: tuple[int, int, set[int]] = (-1, -1, set())  # what bars stand for
         self._states = QTimer(self)
         self._states.setInterval(_STATES_EVERY)
         self._states.timeout.connect(self.ask)
@@ -93,21 +93,20 @@ class WatchedRows(QObject):
             return
         in_sight = {row_id_of(index): index for index in self._view.rows_in_sight()}
         wanted = self._live.watched.intersection(in_sight)
-        if (self._store.next, wanted) == self._drawn:
+        now = self._store.generation, self._store.next, wanted
+        if now == self._drawn:
             return
-        self._drawn = (self._store.next, wanted)
+        self._drawn = now
         series: dict[int, list[Series]] = {row: [] for row in wanted}
         for one in self._store.series.values():
             if one.row in series:
                 series[one.row].append(one)
-        found = {row: self._levels(several) for row, several in series.items()}
-        levels = {row: level for row, level in found.items() if level is not None}
-        self._model.set_levels(levels)
-        for row in levels:
+        self._model.set_levels({row: self._levels(several) for row, several in series.items()})
+        for row in series:
             self._view.viewport().update(self._view.visualRect(in_sight[row]))
 
     def _levels(self, series: list[Series]) -> Levels | None:
-        """The newest records of one row: of its values and of its gradient."""
+        """The newest records shown of one row: of its values and of its gradient; None without."""
         step, levels = 0, []
         for kinds in (_VALUES, _GRADIENTS):
             for kind in kinds:

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 from PySide6.QtCore import Qt
 
-from inspector_app.protocol.messages import GetProbeStates, ProbeState
+from inspector_app.gui.client.choice import EVALUATION, Choice
+from inspector_app.protocol.messages import GetProbeStates, Phase, ProbeState
 from tests.gui.fake_backend import make_records
 from tests.gui.windows import asked
 from widgets.tree_row import TreeRole
@@ -36,6 +37,26 @@ def test_what_is_not_finite_is_told(qtbot, joined):
     joined.watched_rows.draw()
     assert all(math.isnan(share) for share in look(joined, 1).levels)
     assert not joined.tree_panel.view.grab().isNull()
+
+
+def test_bars_stand_for_what_is_chosen_also_while_nothing_comes(joined):
+    views, series = joined.live_panel.views, joined.session.backend.series
+    records = make_records(series, np.arange(8, dtype=np.int64))
+    evaluated = records.key == series[0].key
+    phase = np.where(evaluated & (records.step == 0), Phase.EVALUATION, Phase.TRAIN)
+    norm = np.where(phase == Phase.EVALUATION, 1000.0, records.norm)
+    views.store.add(msgspec.structs.replace(records, phase=phase.astype(np.uint8), norm=norm))
+    joined.watched_rows.draw()
+    (of_training, gradient), other = look(joined, 1).levels, look(joined, 3).levels
+    assert other
+    views.store.choose(Choice(phase=EVALUATION))
+    joined.watched_rows.draw()
+    (of_evaluation,) = look(joined, 1).levels
+    assert of_evaluation > of_training
+    assert look(joined, 3).levels == ()  # nothing of it was evaluated
+    views.store.choose(Choice())
+    joined.watched_rows.draw()
+    assert (look(joined, 1).levels, look(joined, 3).levels) == ((of_training, gradient), other)
 
 
 def test_a_probe_that_never_fired_says_why(qtbot, joined):

@@ -58,6 +58,13 @@ def test_what_is_out_of_sight_is_not_painted(queue):
     assert painted(queue, range(9, 15))[0] == set(range(9, 15))
 
 
+def test_words_do_not_wait_where_the_plot_is_wrong_without_them(queue):
+    queue.add([9, 13, 14], whole=[13])
+    assert queue.next_frame(range(9, 30), 3) == [RowPart(9, 9, False), RowPart(13, 14, True)]
+    queue.add([13], whole=[13])
+    assert queue.next_frame(range(9), 3) == []  # out of sight
+
+
 def test_nothing_waits_when_it_is_cleared(queue):
     queue.add([1])
     queue.clear()

@@ -41,7 +41,6 @@ def test_a_record_comes_back_as_it_was_given(records):
     for place in range(8):
         found = records.record(place)
         assert same(found, given[place]) if place in given else found is None
-    assert records.there.tolist() == [place in given for place in range(8)]
     assert records.drawn(np.arange(8)).tolist() == [place in (2, 3, 5) for place in range(8)]
 
 
@@ -97,3 +96,17 @@ def test_another_takes_over_some(records):
     assert same(other.record(1), record(5, bins=200))
     assert same(other.record(0), record(2))
     assert other.record(2) is None
+
+
+def test_states_differ_only_where_other_words_are_said(records):
+    places = np.arange(5)
+    for place, one in enumerate(
+        (record(0), record(1, bins=5, octaves=True), record(2, nan=1), record(3, bins=0, nan=1))
+    ):
+        put(records, place, one)
+    usual, other, broken, nothing_finite, nothing = records.states(places).tolist()
+    assert usual == other
+    assert len({usual, broken, nothing_finite, nothing}) == 4
+    put(records, 2, record(2))
+    records.take(3)
+    assert records.states(places).tolist() == [usual, usual, usual, nothing, nothing]

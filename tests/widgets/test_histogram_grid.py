@@ -115,7 +115,7 @@ def test_plots_come_first_and_at_rest_all_is_as_painted_at_once(grid, qtbot, pai
     for step in range(1, 40):
         for key in range(9):
             counts = np.random.default_rng(step * 9 + key).integers(0, 50, 64)
-            feed(grid, key, counts, step=step, nan=step % 2, low=-step)
+            feed(grid, key, counts, step=step, nan=1 + step % 2, low=-step)
         qtbot.wait(5)
     qtbot.waitUntil(lambda: not timers(grid))
     assert set(whole) >= set(range(9))
@@ -138,6 +138,24 @@ def test_what_is_beside_a_plot_stays_while_only_that_is_painted(grid, qtbot, pai
         alone += not whole
         assert on_screen(grid).pixelColor(*beside) == LIGHT.base
     assert alone > 3
+
+
+@pytest.mark.parametrize("counts", [None, []])
+def test_what_is_not_finite_is_said_with_the_plot(grid, qtbot, painted, counts):
+    whole, _ = painted
+    for key in range(9):
+        feed(grid, key)
+    qtbot.waitUntil(lambda: not timers(grid))
+    whole.clear()
+    feed(grid, 4, counts, nan=64, step=2)
+    qtbot.waitUntil(lambda: bool(whole))
+    assert set(whole) == {4}
+    qtbot.waitUntil(lambda: not timers(grid))
+    whole.clear()
+    feed(grid, 4, step=3)
+    qtbot.waitUntil(lambda: bool(whole))
+    feed(grid, 99, nan=64)  # out of sight
+    assert on_screen(grid) == image_of(grid)
 
 
 @pytest.mark.parametrize("height", [40, 75, 130])

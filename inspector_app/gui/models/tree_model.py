@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -116,9 +116,13 @@ class RowTreeModel(TreeIndex):
     def _bad(self, row_id: int) -> bool:
         return _is_trouble(self._probes.get(row_id))
 
-    def set_levels(self, levels: dict[int, Levels]) -> None:
+    def set_levels(self, levels: Mapping[int, Levels | None]) -> None:
         """What was measured last of some watched rows; who paints them sees to it by itself."""
-        self._levels.update(levels)
+        for row, level in levels.items():
+            if level is None:
+                self._levels.pop(row, None)
+            else:
+                self._levels[row] = level
 
     def set_notes(self, notes: dict[int, str]) -> None:
         """Say a word at the end of some rows, by their ids; {} takes all words away."""

@@ -17,6 +17,7 @@ from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import BINS, Phase, Records
 from inspector_app.protocol.ranges import bin_ranges
 from widgets import plotting
+from widgets.empty_state import EmptyState
 
 if TYPE_CHECKING:
     from widgets.histogram_grid import HistogramGrid
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _PHASED = ("output", "input", "gradient")  # kinds of which it is known whether it was in training
 _TRAIN = int(Phase.TRAIN)  # operators of enumerations are slow
 _OUT_OF_SIGHT = 64  # cells that are filled at once though nobody sees them
+_NOTHING = "Watch modules to see what they put out as histograms."
+_OTHERS = "What is watched has no such series: choose others above."
 _ALL, _ACTIVATIONS, _GRADIENTS = "All", "Activations", "Gradients"
 
 
@@ -52,8 +55,10 @@ class GridView(View):
         self._which: dict[int, str] = {}  # by key: "evaluation, call 2 of 3"
         self._drawn: dict[int, tuple[int, int]] = {}  # key -> which record is in its cell
         self._turn = 0  # place of the next cells that are filled though they are out of sight
+        self.empty = EmptyState("live", _NOTHING)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.empty)
 
     @property
     def grid(self) -> HistogramGrid:
@@ -64,6 +69,7 @@ class GridView(View):
 
             self._grid = HistogramGrid()
             self._grid.setObjectName("grid")
+            self._grid.setVisible(bool(self._titles))
             self._grid.sight_changed.connect(self.draw)
             self._grid.series_clicked.connect(lambda key: self.row_clicked.emit(self.row_of(key)))
             layout = self.layout()
@@ -166,9 +172,11 @@ class GridView(View):
             for one in self.series
             if chosen == _ALL or (one.kind in GRADIENTS) == (chosen == _GRADIENTS)
         ]
+        self.empty.set_sentence(_OTHERS if self.series else _NOTHING)
         if titles == self._titles:
             return
         self._titles = titles
+        self.empty.setVisible(not titles)
         kept = {key for key, _ in titles}
         self._drawn = {key: drawn for key, drawn in self._drawn.items() if key in kept}
         if titles or self._grid is not None:
@@ -176,6 +184,7 @@ class GridView(View):
             from widgets.histogram_grid import GridSeries
 
             grid.set_series([GridSeries(key, title) for key, title in titles])
+            grid.setVisible(bool(titles))
 
     def _kinds_changed(self) -> None:
         self._show_cells()

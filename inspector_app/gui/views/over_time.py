@@ -59,7 +59,7 @@ class OverTimeView(View):
         self.row = -1
         self._hidden: set[int] = set()  # keys that a person did not want
         self._asked: list[int] = []  # and those that one wanted, the latest first
-        self._offered: tuple[list[NamedSeries], list[NamedSeries]] = ([], [])
+        self._offered: tuple[list[NamedSeries], list[NamedSeries]] | None = None
         self._drawn: dict[int, int] = {}  # key -> sequence number drawn up to
         self._histories: dict[int, StepHistory] = {}
         self._plots: list[HeatMapView | RidgeView] = []

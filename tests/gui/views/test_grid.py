@@ -78,3 +78,25 @@ def test_what_nobody_has_seen_is_remembered_when_the_mirror_lets_go_of_it(many):
     many.store._newest.clear()
     many.grid.grid._go_to(399)
     assert steps_in_sight(many)[1] == {2}
+
+
+def test_a_grid_without_cells_says_what_would_fill_it(views, series):
+    grid = views.grid
+    assert not grid.empty.isVisible()
+    views.set_series([one for one in series if one.kind == "scalar"])
+    assert grid.empty.isVisible()
+    assert not grid.grid.isVisible()
+    assert "Watch modules" in grid.empty.sentence
+    views.set_series([one for one in series if one.kind in ("gradient", "scalar")])
+    assert not grid.empty.isVisible()
+    assert grid.grid.isVisible()
+    grid.kinds.setCurrentText("Activations")
+    grid.kinds.activated.emit(grid.kinds.currentIndex())
+    assert grid.empty.isVisible()
+    assert "choose others" in grid.empty.sentence
+
+
+def test_over_time_says_nothing_of_how_many_are_shown_while_nothing_is(views):
+    views.set_series([])
+    views.show_view(views.over_time)
+    assert not views.over_time.which.isVisible()
