@@ -175,7 +175,7 @@ def compile_all() -> None:
 
     Raises RuntimeError where numba is told not to compile: the loops would run in Python.
     """
-    if numba.config.DISABLE_JIT:
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         raise RuntimeError("numba is told not to compile")
     codes = np.zeros(1, np.int16)
     ends(codes)
