@@ -293,6 +293,14 @@ def test_a_scaler_gets_its_method_back(probes):
         each.scale(torch.ones(1))
         each.update(2.0)
         assert each.get_scale() == 2.0
+        safe: list[int] = []
+        clock = StepClock(model, optimizer, each, probes, lambda safe=safe: safe.append(1))
+        each.scale(overflowing(model, True)).backward()
+        each.step(optimizer)
+        each.update()
+        clock.close()
+        assert safe == [1]  # at once, as with the scaler that was copied
+        assert vars(each).keys() == before.keys()
 
 
 def test_a_loss_scaler_is_asked_once_a_forward(probes, monkeypatch):
