@@ -21,6 +21,13 @@ elif os.path.realpath(os.path.dirname(os.path.dirname(found.origin))) != os.path
 
 
 def python_command(program: str, *words: str) -> list[str]:
-    """The command that runs a Python program which may import our packages; ``words`` it gets."""
+    """The command that runs a Python program which may import our packages; ``words`` it gets.
+
+    Raises FileNotFoundError where no Python is known: the executable of a frozen program is that
+    program, and would begin once more.
+    """
+    if getattr(sys, "frozen", False) or not sys.executable:
+        raise FileNotFoundError("this program has no Python interpreter to start")
     folder = Path(__file__).resolve().parents[1]
-    return [sys.executable, "-c", FIND_OURS + program, *words, str(folder)]
+    alone = ["-I"] if sys.flags.isolated else []
+    return [sys.executable, *alone, "-c", FIND_OURS + program, *words, str(folder)]

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from inspector_app.backend.probing.probe_set import ProbeSet
 from inspector_app.backend.probing.records import RecordRing
 from inspector_app.backend.training.clock import StepClock
+from inspector_app.protocol.messages import Phase
 
 
 @pytest.fixture
@@ -292,6 +293,14 @@ def test_a_scaler_gets_its_method_back(probes):
         each.scale(torch.ones(1))
         each.update(2.0)
         assert each.get_scale() == 2.0
+        safe: list[int] = []
+        clock = StepClock(model, optimizer, each, probes, lambda safe=safe: safe.append(1))
+        each.scale(overflowing(model, True)).backward()
+        each.step(optimizer)
+        each.update()
+        clock.close()
+        assert safe == [1]  # at once, as with the scaler that was copied
+        assert vars(each).keys() == before.keys()
 
 
 def test_a_loss_scaler_is_asked_once_a_forward(probes, monkeypatch):
@@ -373,3 +382,56 @@ def test_a_parameter_that_cannot_be_read_breaks_no_update(probes, name, kinds):
     clock.close()
     assert [word in sentence for sentence in probes.failures] == [True]
     assert len(probes.records().key) == 0
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_what_is_computed_anew_belongs_to_the_forward_that_trained(probes, reentrant):
+    """An evaluation in the middle of a step, before the backward, changes nothing in that."""
+
+    class Part(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(3, 3)
+
+        def both(self, inputs):
+            return self.inner(inputs).tanh()
+
+        def forward(self, inputs):
+            if not self.training:
+                return self.both(inputs)
+            return checkpoint(self.both, inputs, use_reentrant=reentrant)
+
+    model = Part()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    clock = StepClock(model, optimizer, None, probes, lambda: None)
+    model.inner.training = False  # frozen, as a normalisation may be
+    model.inner.train = lambda mode: model.inner
+    probes.watch(0, model.inner, "inner")
+    for _ in range(2):
+        for micro in range(2):
+            inputs = torch.randn(4, 3, requires_grad=True)
+            loss = model(inputs).sum()
+            if micro == 1:
+                model.eval()
+                model(inputs)
+                model.train()
+            loss.backward()
+        optimizer.step()
+    clock.close()
+    found = probes.records()
+    seen = list(zip(found.phase.tolist(), found.micro.tolist(), found.call.tolist(), strict=True))
+    anew, evaluated = int(Phase.RECOMPUTE), int(Phase.EVALUATION)
+    assert seen == 2 * [(0, 0, 0), (anew, 0, 0), (0, 1, 0), (evaluated, 0, 0), (anew, 1, 0)]
+
+
+def test_an_evaluation_tells_nothing_of_the_next_step(probes):
+    """Whose parts are called directly, one of them frozen."""
+    model, optimizer = model_and_optimizer()
+    clock = StepClock(model, optimizer, None, probes, lambda: None)
+    probes.watch(0, model[0], "0")
+    model.eval()
+    model(torch.randn(4, 3))
+    optimizer.step()
+    model[0](torch.randn(4, 3))
+    clock.close()
+    assert probes.records().phase.tolist() == [Phase.EVALUATION, 0]

@@ -115,3 +115,31 @@ def test_training_goes_on_whatever_becomes_of_the_window(tmp_path):
         env={**os.environ, "DISPLAY": ":0", "XDG_RUNTIME_DIR": str(tmp_path)},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("executable", ["/the/frozen/program", None])
+def test_a_frozen_program_does_not_begin_once_more(screen, monkeypatch, capsys, executable):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", executable)
+    assert window.open_window(ADDRESS, TOKEN) is None
+    told = capsys.readouterr().err
+    assert "no Python interpreter" in told
+    assert f"inspector-app attach {ADDRESS}" in told
+
+
+def test_what_an_isolated_python_starts_is_isolated(tmp_path):
+    """What the environment puts on the path is left aside there, too."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import subprocess\n"
+        "from inspector_app.starting import python_command\n"
+        "told = 'import sys; print(sys.flags.isolated, sys.argv[1])'\n"
+        "sys.exit(subprocess.run(python_command(told, 'word')).returncode)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["1", "word"]

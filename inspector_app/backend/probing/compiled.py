@@ -18,9 +18,11 @@ from inspector_app.starting import python_command
 
 _LOOPS = "inspector_app.backend.probing.loops"
 _COMPILE = f"""
-import importlib
+import faulthandler, importlib, sys
+faulthandler.dump_traceback_later(float(sys.argv[1]), exit=True)
 importlib.import_module("{_LOOPS}").compile_all()
 """
+_LONGEST = 600.0  # seconds after which the process that compiles ends itself, also without us
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 _ready: ModuleType | None = None
@@ -43,12 +45,12 @@ def prepare() -> threading.Thread:
 
 def _prepare() -> None:
     global _ready
-    if importlib.util.find_spec("numba") is None or not _compiled_elsewhere():
-        return
     try:
+        if importlib.util.find_spec("numba") is None or not _compiled_elsewhere():
+            return
         found = importlib.import_module(_LOOPS)
         found.compile_all()
-    except Exception:  # noqa: BLE001 - numba may be broken in more ways than can be listed
+    except Exception:  # noqa: BLE001 - it may be impossible in more ways than can be listed
         return
     _ready = found
 
@@ -56,10 +58,12 @@ def _prepare() -> None:
 def _compiled_elsewhere() -> bool:
     """Whether another process could compile the loops, and keep them."""
     quiet = subprocess.DEVNULL
-    try:
-        done = subprocess.run(
-            python_command(_COMPILE), stdin=quiet, stdout=quiet, stderr=quiet, check=False
-        )
-    except (OSError, ValueError):
-        return False
+    done = subprocess.run(
+        python_command(_COMPILE, str(_LONGEST)),
+        stdin=quiet,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,  # Ctrl+C is meant for the training
+        check=False,
+    )
     return done.returncode == 0

@@ -171,7 +171,12 @@ def ends(codes: NDArray[np.int16]) -> tuple[Any, Any]:
 
 
 def compile_all() -> None:
-    """Compile all, which takes seconds, or read what was kept."""
+    """Compile all, which takes seconds, or read what was kept.
+
+    Raises RuntimeError where numba is told not to compile: the loops would run in Python.
+    """
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        raise RuntimeError("numba is told not to compile")
     codes = np.zeros(1, np.int16)
     ends(codes)
     one, none = np.float32(1), np.empty(0, np.float32)

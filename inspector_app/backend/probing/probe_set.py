@@ -54,6 +54,7 @@ class ProbeSet:
         self.forward = (0, 0)  # step and forward within it, those of evaluation counted apart
         self.forwards = 0  # all that ever began
         self.evaluates = False  # whether the model as a whole is in evaluation mode
+        self.anew = (0, 0), False  # the last two, of what a backward computes anew
         self._begun = [0, 0]  # forwards of this step that train, and that evaluate
         self.seen = 0  # the last step in which a tensor was taken
         self.loss_scale = LossScale()  # by which gradients are too large
@@ -251,6 +252,8 @@ class ProbeSet:
         self.forward = (self.forward[0] + 1, 0)
         self.forwards += 1
         self._begun = [0, 0]
+        self.evaluates = False
+        self.anew = self.forward, False
         self._began = perf_counter(), self.spent
         return self.forward[0]
 
@@ -260,6 +263,8 @@ class ProbeSet:
         self.forwards += 1
         self._begun[evaluates] += 1
         self.evaluates = evaluates
+        if not evaluates or not self._begun[False]:  # backwards seldom come of an evaluation
+            self.anew = self.forward, evaluates
 
     def before_update(self, scaled: bool = False) -> None:
         """The optimizer is about to step; ``scaled``: with gradients of a scaled loss."""

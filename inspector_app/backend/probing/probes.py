@@ -41,6 +41,7 @@ _EVALUATION = int(Phase.EVALUATION)
 _modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
 _function_modes: Callable[[], int] = torch._C._len_torch_function_stack
 _NOTHING: AbstractContextManager[None] = nullcontext()
+Firing = tuple[int, int, tuple[int, int]]  # call, phase; step and forward within it
 MAX_SERIES = 1024  # differently named tensors in all outputs of one module
 _HIDDEN = "values stand for many and cannot be read one by one"
 _in_backward: Callable[[], int] = torch._C._current_graph_task_id
@@ -148,14 +149,15 @@ class ModuleProbe(Probe):
         self._calls[anew] += 1
         self.fired += 1
         phase = _RECOMPUTE if anew else 0
+        forward, evaluates = owner.anew if anew else (owner.forward, owner.evaluates)
         if module.__dict__.get("training") is True:
             phase |= _TRAIN
-        elif owner.evaluates:
+        elif evaluates:
             phase |= _EVALUATION
         kinds = self.kinds
         if "input" in kinds:
             for leaf, tensor in leaves(inputs):
-                self._measure("input", leaf, tensor, call, phase, module)
+                self._measure("input", leaf, tensor, (call, phase, forward), module)
         wants_output, wants_gradient = "output" in kinds, "gradient" in kinds
         if not (wants_output or wants_gradient):
             return
@@ -163,11 +165,11 @@ class ModuleProbe(Probe):
         for leaf, tensor in leaves(output):
             found = True
             if wants_output:
-                self._measure("output", leaf, tensor, call, phase, module)
+                self._measure("output", leaf, tensor, (call, phase, forward), module)
             if wants_gradient and tensor.requires_grad:
                 key = self._key("gradient", leaf, module)
                 if key >= 0:
-                    hook = GradientHook(self, key, leaf, call, phase)
+                    hook = GradientHook(self, key, leaf, (call, phase, forward))
                     handle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
                     if tensor.is_leaf:  # it outlives this forward, and so would the hook
                         owner.keep(handle)
@@ -191,12 +193,11 @@ class ModuleProbe(Probe):
         kind: ProbeKind,
         leaf: str,
         tensor: torch.Tensor,
-        call: int,
-        phase: int,
+        firing: Firing,
         module: nn.Module,
     ) -> None:
         key = self._key(kind, leaf, module)
-        if key >= 0 and (reason := self._owner.take(tensor, key, call, phase)):
+        if key >= 0 and (reason := self._owner.take(tensor, key, *firing)):
             if _is_fake(tensor):
                 return  # a dry run: the next forward may be real
             self._keys[kind, leaf] = -1
@@ -208,13 +209,12 @@ class GradientHook(ProbeHook):
 
     __slots__ = ("_call", "_key", "_leaf", "_phase", "_probe", "_step")
 
-    def __init__(self, probe: ModuleProbe, key: int, leaf: str, call: int, phase: int) -> None:
+    def __init__(self, probe: ModuleProbe, key: int, leaf: str, firing: Firing) -> None:
         self._probe = probe
         self._key = key
         self._leaf = leaf
-        self._call = call
+        self._call, phase, self._step = firing
         self._phase = phase | BACKWARD
-        self._step = probe._owner.forward
 
     def __call__(self, gradient: torch.Tensor) -> None:
         """Measure the gradient."""

@@ -27,7 +27,10 @@ class ScalerHook:
         """Whether this is torch's scaler, enabled, whose ``update`` nobody else has replaced."""
         if not isinstance(scaler, torch.amp.GradScaler):
             return False
-        return "_per_optimizer_states" in vars(scaler) and "update" not in vars(scaler)
+        held = vars(scaler)
+        update = held.get("update")
+        copied = isinstance(update, partial) and update.func is type(scaler).update
+        return "_per_optimizer_states" in held and (update is None or copied)
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
         """Update the scaler."""

@@ -57,11 +57,51 @@ print([sum(s.cache_hits.values()) for s in stats], [sum(s.cache_misses.values())
     assert list(tmp_path.rglob("*.nbc"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no sessions")
+def test_the_process_hears_nothing_of_ctrl_c(monkeypatch):
+    alone = "import os, sys; sys.exit(os.getsid(0) != os.getpid())"
+    monkeypatch.setattr(compiled, "_COMPILE", alone)
+    assert compiled._compiled_elsewhere()
+
+
+def test_a_script_without_a_guard_runs_once(tmp_path):
+    """What runs is our own program, in a process that knows nothing of the script."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "print('begins')\n"
+        "from inspector_app.backend.probing import compiled\n"
+        "compiled.prepare().join()\n"
+        "print(compiled.loops() is not None)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["begins", "True"]
+    assert done.stderr == ""
+
+
 def fails(*args, **kwargs):
     raise OSError("no process to be had")
 
 
-@pytest.mark.parametrize("reason", ["no numba", "no process", "the process failed", "broken"])
+REASONS = (
+    "no numba",
+    "numba is a stub",
+    "no process",
+    "the process failed",
+    "the process takes too long",
+    "a frozen program",
+    "no interpreter",
+    "broken",
+    "numba is told not to compile",
+)
+
+
+@pytest.mark.parametrize("reason", REASONS)
 def test_where_it_fails_numpy_goes_on(monkeypatch, reason):
     if reason == "no numba":
         monkeypatch.setattr(compiled.importlib.util, "find_spec", lambda name: None)
@@ -69,6 +109,18 @@ def test_where_it_fails_numpy_goes_on(monkeypatch, reason):
         monkeypatch.setattr(subprocess, "run", fails)
     elif reason == "the process failed":
         monkeypatch.setattr(compiled, "_COMPILE", "raise SystemExit(3)")
+    elif reason == "the process takes too long":
+        monkeypatch.setattr(compiled, "_LONGEST", 0.001)
+        monkeypatch.setattr(compiled, "_COMPILE", compiled._COMPILE + "import time; time.sleep(99)")
+    elif reason == "numba is a stub":
+        monkeypatch.setitem(sys.modules, "numba", None)
+    elif reason == "a frozen program":
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    elif reason == "no interpreter":
+        monkeypatch.setattr(sys, "executable", None)
+    elif reason == "numba is told not to compile":
+        monkeypatch.setattr(compiled, "_compiled_elsewhere", lambda: True)
+        monkeypatch.setattr("numba.config.DISABLE_JIT", True)
     else:
         monkeypatch.setattr(compiled, "_compiled_elsewhere", lambda: True)
         monkeypatch.setattr(compiled, "_LOOPS", "inspector_app.there_is_none")

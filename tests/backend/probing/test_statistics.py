@@ -37,6 +37,7 @@ class Truth:
     """What a tensor holds, computed one way and in float64 only."""
 
     values: np.ndarray  # magnitudes of complex numbers
+    rounded: float = 0.0  # by which these may differ, of themselves: two ways to a square root
 
     @classmethod
     def of(cls, tensor: torch.Tensor) -> Truth:
@@ -44,7 +45,7 @@ class Truth:
         if plain.is_complex():
             parts = torch.view_as_real(plain).double().numpy()
             with np.errstate(all="ignore"):
-                return cls(np.hypot(parts[..., 0], parts[..., 1]).ravel())
+                return cls(np.hypot(parts[..., 0], parts[..., 1]).ravel(), 2.0**-51)
         if plain.dtype in (torch.uint16, torch.uint32, torch.uint64):
             return cls(plain.numpy().astype(np.float64).ravel())
         if plain.is_floating_point() and plain.dtype.itemsize == 1:
@@ -84,7 +85,8 @@ def check_counts(found, truth: Truth) -> None:
     assert found["positive_infinity"] == np.isposinf(truth.values).sum()
     assert found["negative_infinity"] == np.isneginf(truth.values).sum()
     if finite.size:
-        assert (found["minimum"], found["maximum"]) == (finite.min(), finite.max())
+        for name, value in (("minimum", finite.min()), ("maximum", finite.max())):
+            assert abs(found[name] - value) <= truth.rounded * abs(value)
     else:
         assert math.isnan(found["minimum"])
         assert math.isnan(found["maximum"])
@@ -134,7 +136,7 @@ def floats(dtype: torch.dtype) -> st.SearchStrategy[float]:
 
 
 def elements(dtype: torch.dtype) -> st.SearchStrategy[list]:
-    """Up to 80 numbers that become a tensor of this dtype."""
+    """Up to 50 numbers that become a tensor of this dtype."""
     if dtype is torch.bool:
         one: st.SearchStrategy = st.booleans()
     elif dtype.is_complex:
@@ -148,7 +150,7 @@ def elements(dtype: torch.dtype) -> st.SearchStrategy[list]:
         # Beyond 2**53 float64 rounds, and so does what is stated.
         low, high = max(facts.min, -(2**53)), min(facts.max, 2**53)
         one = st.one_of(st.sampled_from([low, high, 0, 1]), st.integers(low, high))
-    return st.lists(one, max_size=80)
+    return st.lists(one, max_size=50)
 
 
 def made(values: list, dtype: torch.dtype) -> torch.Tensor:
@@ -182,7 +184,7 @@ def laid_out(tensor: torch.Tensor, layout: str) -> torch.Tensor:
 
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    max_examples=40,
+    max_examples=25,
 )
 @given(data=st.data())
 @pytest.mark.parametrize("name", names_of("all"))
@@ -201,7 +203,7 @@ def test_small_tensors_are_told_wholly(way, name, data, monkeypatch):
 
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    max_examples=6,
+    max_examples=5,
 )
 @given(data=st.data())
 @pytest.mark.parametrize("name", names_of("all"))
@@ -242,13 +244,13 @@ def drawn(random: np.random.Generator, kind: int, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float64", "int32", "complex64"])
 def test_95_of_100_samples_are_as_good_as_is_stated(name):
-    """Largest error of the cumulative shares at all edges of bins, in 400 tensors."""
+    """Largest error of the cumulative shares at all edges of bins, in 200 tensors."""
     random = np.random.default_rng(5)
     dtype = getattr(torch, name)
-    batch, tensors = Batch(), 400
+    batch, tensors = Batch(), 200
     worse = 0
     for trial in range(tensors):
-        count = int(random.integers(2 * SAMPLE, 40 * SAMPLE))
+        count = int(random.integers(2 * SAMPLE, 16 * SAMPLE))
         values = 100 * drawn(random, trial % 8, count)
         tensor = torch.from_numpy(values).to(dtype)
         batch.take(tensor, WHERE)
