@@ -117,7 +117,7 @@ class Live(QObject):
         self._panel.views.forget()
         self._panel.views.grid.show_octaves(False)
         self._bins_known = False
-        self.measured.begin(opened.live)
+        self.measured.begin(opened.live, opened.disabled.get("update", ""))
         self.exact = set()
         self._set_watching(set(opened.watched), [])
         target, before = self._watched_before
