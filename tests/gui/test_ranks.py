@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from inspector_app import sessions
-from inspector_app.gui.client.choice import EVALUATION, Choice
 from inspector_app.gui.client import rank_merger, ranks
+from inspector_app.gui.client.choice import EVALUATION, Choice
 from inspector_app.gui.client.rank_merger import MOST_HELD
 from inspector_app.gui.client.ranks import standing_text
 from inspector_app.gui.client.records import MOST
