@@ -143,10 +143,10 @@ class CellRecords:
 
     def states(self, places: Places) -> NDArray[np.int8]:
         """(n,) equal where two records differ in numbers only: not in what is finite of them."""
-        flags = self._there, self._troubled, self._bins > 0
-        return np.sum(
-            [flag[places] << bit for bit, flag in enumerate(flags)], axis=0, dtype=np.int8
-        )
+        states: NDArray[np.int8] = self._there[places].astype(np.int8)
+        states += 2 * self._troubled[places]
+        states += 4 * (self._bins[places] > 0)
+        return states
 
     def drawn(self, places: Places) -> Flags:
         """(n,) which of them have a finite value to be drawn."""

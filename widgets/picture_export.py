@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QBuffer, QIODevice, QPoint, QRect, QSize
+from PySide6.QtCore import QBuffer, QIODevice, QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QWidget
 
+from widgets.theme import GRID, current_theme, ui_font
+
+_CAPTION = 3 * GRID  # height
 _DOTS = 96  # of an inch, as SVG counts its pixels
 
 
@@ -21,18 +24,20 @@ class ExportFailed(Exception):
     """Says what was not written, why, and what to do."""
 
 
-def save_png(widget: QWidget, path: str | os.PathLike[str], scale: float = 2.0) -> None:
+def save_png(
+    widget: QWidget, path: str | os.PathLike[str], scale: float = 2.0, caption: str = ""
+) -> None:
     """Write the widget as it would be painted now, ``scale`` pixels for each of its own.
 
-    Raises ExportFailed.
+    A ``caption`` stands above it.  Raises ExportFailed.
     """
-    size = widget.size() * scale
+    size = _size(widget, caption) * scale
     image = QImage(size, QImage.Format.Format_RGB32)
     if image.isNull():
         raise ExportFailed(f"A picture of {size.width()} x {size.height()} pixels is too large.")
     image.setDevicePixelRatio(scale)
     painter = QPainter(image)
-    widget.render(painter, QPoint())
+    _paint(painter, widget, caption)
     painter.end()
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
@@ -41,8 +46,8 @@ def save_png(widget: QWidget, path: str | os.PathLike[str], scale: float = 2.0) 
     _write(path, bytes(buffer.data().data()))
 
 
-def save_svg(widget: QWidget, path: str | os.PathLike[str]) -> None:
-    """Write the widget as it would be painted now, in lines and text.  Raises ExportFailed."""
+def save_svg(widget: QWidget, path: str | os.PathLike[str], caption: str = "") -> None:
+    """Write the same in lines and text.  Raises ExportFailed."""
     from PySide6.QtSvg import QSvgGenerator
 
     buffer = QBuffer()
@@ -50,13 +55,31 @@ def save_svg(widget: QWidget, path: str | os.PathLike[str]) -> None:
     generator = QSvgGenerator()
     generator.setOutputDevice(buffer)
     generator.setResolution(_DOTS)
-    generator.setSize(QSize(widget.width(), widget.height()))
-    generator.setViewBox(QRect(QPoint(), widget.size()))
+    size = _size(widget, caption)
+    generator.setSize(size)
+    generator.setViewBox(QRect(QPoint(), size))
     generator.setTitle(widget.accessibleName() or widget.windowTitle())
     painter = QPainter(generator)
-    widget.render(painter, QPoint())
+    _paint(painter, widget, caption)
     painter.end()
     _write(path, bytes(buffer.data().data()))
+
+
+def _size(widget: QWidget, caption: str) -> QSize:
+    return widget.size() + QSize(0, _CAPTION if caption else 0)
+
+
+def _paint(painter: QPainter, widget: QWidget, caption: str) -> None:
+    if not caption:
+        widget.render(painter, QPoint())
+        return
+    theme = current_theme()
+    band = QRect(0, 0, widget.width(), _CAPTION)
+    painter.fillRect(band, theme.base)
+    painter.setPen(theme.text)
+    painter.setFont(ui_font(small=True))
+    painter.drawText(band.adjusted(GRID, 0, -GRID, 0), Qt.AlignmentFlag.AlignVCenter, caption)
+    widget.render(painter, QPoint(0, _CAPTION))
 
 
 def save_csv(path: str | os.PathLike[str], columns: Mapping[str, Sequence[Any]]) -> None:

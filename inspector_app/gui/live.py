@@ -117,7 +117,7 @@ class Live(QObject):
         self._panel.views.forget()
         self._panel.views.grid.show_octaves(False)
         self._bins_known = False
-        self.measured.begin(opened.live)
+        self.measured.begin(opened.live, opened.disabled.get("update", ""))
         self.exact = set()
         self._set_watching(set(opened.watched), [])
         target, before = self._watched_before
@@ -361,8 +361,11 @@ class Live(QObject):
             self._show_state()
 
     def _forget_drawn(self) -> None:
-        """Records of other ranks take the place of those so far."""
-        self._panel.views.forget()
+        """Records of other ranks take the place of those so far, chosen in the same way."""
+        views = self._panel.views
+        choice = views.store.choice
+        views.forget()
+        views.store.choose(choice)
         self._set_watching(self.watched, [])
 
     def _mirror(self, records: Records) -> None:

@@ -15,6 +15,7 @@ OF_PARAMETERS: tuple[ProbeKind, ...] = (
     "update",
 )
 _WITHOUT_STEPS: frozenset[ProbeKind] = frozenset({"input", "output"})
+_BY_UPDATES: frozenset[ProbeKind] = frozenset({"value", "optimizer gradient", "update"})
 _FIRST: frozenset[ProbeKind] = frozenset({*OF_MODULES, *OF_PARAMETERS} - {"input"})
 _NO_STEPS = "A forward alone has none: choose training in Run settings."
 _ALL = (*OF_MODULES, *OF_PARAMETERS)
@@ -33,10 +34,15 @@ class Measured:
         self._chosen = {kind: _read(settings.measured(kind)) for kind in get_args(SessionKind)}
         self._session: SessionKind = "run"
         self.steps = False
+        self._no_updates = ""
         self.dropped: frozenset[ProbeKind] = frozenset()  # those that a person took out
 
-    def begin(self, live: bool) -> None:
-        """Another target: a model that lives in its own process, or one that is run here."""
+    def begin(self, live: bool, no_updates: str = "") -> None:
+        """Another target: a model that lives in its own process, or one that is run here.
+
+        ``no_updates`` is why nobody knows when its optimizer steps, "" where that is known.
+        """
+        self._no_updates = no_updates
         self._session = "loop" if live else "run"
         self.steps = live
         self.dropped = frozenset()
@@ -73,7 +79,9 @@ class Measured:
 
     def reason(self, kind: ProbeKind) -> str:
         """Why there is nothing of this kind; "" where there can be."""
-        return "" if self.steps or kind in _WITHOUT_STEPS else _NO_STEPS
+        if not self.steps and kind not in _WITHOUT_STEPS:
+            return _NO_STEPS
+        return self._no_updates if kind in _BY_UPDATES else ""
 
 
 def _read(text: str) -> frozenset[ProbeKind]:

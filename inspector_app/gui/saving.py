@@ -58,16 +58,17 @@ class Saving(QObject):
 
     def write(self, kind: SaveKind, path: Path) -> None:
         """Write to ``path``: a folder for "events", else a file."""
+        views = self._views
         if kind == "png":
-            self._attempt(path, lambda: save_png(self._views.view, path))
+            self._attempt(path, lambda: save_png(views.view, path, caption=views.caption))
         elif kind == "svg":
-            self._attempt(path, lambda: save_svg(self._views.view, path))
-        elif not self._views.store.size:
+            self._attempt(path, lambda: save_svg(views.view, path, caption=views.caption))
+        elif not views.store.size:
             self.told.emit("Nothing has been recorded yet.", "info", "")
         else:
             write = write_table if kind == "csv" else write_events
-            answers = self._views.store.lend()
-            titles = {one.key: one.title for one in self._views.series if one.measured}
+            answers = views.store.lend()
+            titles = {one.key: one.title for one in views.series if one.measured}
             self._beside(path, lambda: write(path, answers, titles))
 
     def _beside(self, path: Path, write: Callable[[], object]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector_app.protocol.messages import BINS, Records
+from inspector_app.protocol.messages import BINS, Phase, Records
 from inspector_app.recordings.whole_file import write_whole
 
 _POLYNOMIAL = 0x82F63B78  # of Castagnoli, reflected (RFC 3720, appendix B.4)
@@ -27,7 +27,9 @@ _SHOWN = ("norm", "mean", "deviation", "minimum", "maximum")  # scalars of each 
 def write_events(folder: Path, answers: Iterable[Records], titles: Mapping[int, str]) -> Path:
     """Write all records of the series that ``titles`` names, and return the file's path.
 
-    Raises OSError.  Wall times are those of the writing: records know their step only.
+    What was evaluated or recomputed, and each later call of a module, has a tag of its own; of
+    several micro-steps each is an event of the same step.  Raises OSError.  Wall times are those of
+    the writing: records know their step only.
     """
     path = folder / f"events.out.tfevents.{int(time.time())}.model-inspector"
     events = _events(answers, titles, time.time())
@@ -49,8 +51,21 @@ def _events(
             if kinds.get(key) == "scalar":
                 value = _scalar(title, float(answer.mean[place]))
             else:
+                title += _apart(Phase(int(answer.phase[place])), int(answer.call[place]))
                 value = _histogram(answer, place, title) + _scalars(answer, place, title)
             yield head + _message(5, value)
+
+
+def _apart(phase: Phase, call: int) -> str:
+    """What a tag has beside the title: "  eval  call 2"."""
+    words = []
+    if Phase.RECOMPUTE in phase and Phase.BACKWARD not in phase:
+        words.append("  recompute")
+    elif Phase.EVALUATION in phase:
+        words.append("  eval")
+    if call:
+        words.append(f"  call {call + 1}")
+    return "".join(words)
 
 
 def _scalars(answer: Records, place: int, title: str) -> bytes:

@@ -69,3 +69,15 @@ def test_it_is_remembered_and_what_cannot_be_read_is_not_believed(settings, loop
     again.begin(live=False)
     again.steps = True
     assert "value" in again.kinds
+
+
+def test_a_loop_without_its_optimizer_has_nothing_that_comes_with_its_steps(settings):
+    loop = Measured(settings)
+    loop.begin(live=True, no_updates="It was not given.")
+    assert loop.kinds == ("output", "gradient", "parameter gradient")
+    refused = {kind for kind in OF_PARAMETERS if loop.reason(kind) == "It was not given."}
+    assert refused == {"value", "optimizer gradient", "update"}
+    loop.begin(live=True)
+    assert not any(map(loop.reason, OF_PARAMETERS))
+    loop.begin(live=False, no_updates="It was not given.")
+    assert "Run settings" in loop.reason("value")

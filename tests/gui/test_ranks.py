@@ -10,6 +10,7 @@ import pytest
 
 from inspector_app import sessions
 from inspector_app.gui.client import rank_merger, ranks
+from inspector_app.gui.client.choice import EVALUATION, Choice
 from inspector_app.gui.client.rank_merger import MOST_HELD
 from inspector_app.gui.client.ranks import standing_text
 from inspector_app.gui.client.records import MOST
@@ -186,6 +187,13 @@ def test_one_rank_s_own_records_come_back(qtbot, merged):
     choose(merged, "All ranks")
     qtbot.waitUntil(lambda: steps(merged) == [0, 1, 2])
     assert len(FakeRank.made) == 2
+
+
+def test_another_rank_s_records_are_chosen_in_the_same_way(merged):
+    wanted = Choice(phase=EVALUATION)
+    store(merged).choose(wanted)
+    choose(merged, "rank 0")
+    assert store(merged).choice == wanted
 
 
 def test_another_rank_is_joined_by_leaving_all(qtbot, group, merged):

@@ -11,7 +11,7 @@ from inspector_app.gui.panels.watch_pattern_dialog import WatchPatternDialog
 from inspector_app.gui.watch_commands import MEASURED as KINDS
 from inspector_app.protocol.messages import PlanWatch, ProbeState, Series, SetExact, Unwatch, Watch
 from inspector_app.protocol.table import Role
-from tests.gui.windows import asked, settle, trigger
+from tests.gui.windows import TOKEN, asked, settle, trigger
 
 
 @pytest.fixture
@@ -156,6 +156,15 @@ class TestMeasured:
         select(opened, "body.0")
         trigger(opened, "model.watch")
         assert asked(opened, Watch)[-1].kinds == ("input", "output")
+
+    def test_a_loop_without_its_optimizer_says_so(self, qtbot, window):
+        window.session.backend.disabled = {"update": "It was not given."}
+        window.session.attach("unix:/nowhere/socket", TOKEN)
+        qtbot.waitUntil(lambda: window.training.state is not None)
+        update = window.registry.action("model.measure_update")
+        assert not update.isEnabled()
+        assert "It was not given." in update.toolTip()
+        assert window.registry.action("model.measure_parameter_gradient").isEnabled()
 
     def test_one_has_to_stay(self, qtbot, opened):
         trigger(opened, "model.measure_output")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector_app.protocol.messages import BINS, Records, Series
+from inspector_app.protocol.messages import BINS, Phase, Records, Series
 from inspector_app.recordings.event_file import bin_edges, crc32c, write_events
 from tests.gui.fake_backend import make_records
 
@@ -76,6 +76,26 @@ def test_tensorboard_reads_every_record(tmp_path):
     exact = dict(zip(bin_edges(answer, 0)[1:].tolist(), answer.counts[0].tolist(), strict=True))
     assert {limit: count for limit, count in kept.items() if count} == {
         limit: count for limit, count in exact.items() if count
+    }
+
+
+def test_phases_and_calls_have_tags_of_their_own(tmp_path):
+    answer = recorded(4)
+    phase = np.full(len(answer.key), Phase.TRAIN, np.uint8)
+    call = np.zeros(len(answer.key), np.int32)
+    stem, gradient = np.flatnonzero(answer.key == 0), np.flatnonzero(answer.key == 1)
+    call[stem[1]] = 1
+    phase[stem[2]] = Phase.EVALUATION
+    phase[stem[3]], call[stem[3]] = Phase.TRAIN | Phase.RECOMPUTE, 1
+    phase[gradient] = Phase.TRAIN | Phase.RECOMPUTE | Phase.BACKWARD
+    write_events(tmp_path, [msgspec.structs.replace(answer, phase=phase, call=call)], TITLES)
+    told = read_back(tmp_path)["histograms"]
+    assert {tag: [event[0] for event in events] for tag, events in told.items()} == {
+        "stem": [0],
+        "stem  call 2": [1],
+        "stem  eval": [2],
+        "stem  recompute  call 2": [3],
+        "stem  gradient": [0, 1, 2, 3],
     }
 
 

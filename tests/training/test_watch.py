@@ -48,6 +48,17 @@ def train(
     return losses
 
 
+def test_a_peer_is_told_that_the_optimizer_is_not_known(joined):
+    model, optimizer = small()
+    for known in (True, False):
+        with (
+            inspector_app.watch(model, optimizer if known else None, window=False) as session,
+            joined(session) as peer,
+        ):
+            reason = peer.result(m.Attach()).disabled.get("update", "")
+        assert ("without its optimizer" in reason) is not known
+
+
 def test_losses_and_weights_are_bit_identical():
     model, optimizer = small()
     plain = train(model, optimizer, 20)

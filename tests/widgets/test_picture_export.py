@@ -32,6 +32,21 @@ def left_behind(folder):
     return [name for name in os.listdir(folder) if name.startswith(".")]
 
 
+def test_a_caption_stands_above_the_picture(label, tmp_path):
+    save_png(label, tmp_path / "plain.png", scale=1)
+    save_png(label, tmp_path / "said.png", scale=1, caption="Evaluation")
+    plain, said = (QImage(str(tmp_path / f"{name}.png")) for name in ("plain", "said"))
+    more = said.height() - plain.height()
+    assert more > 0
+    assert said.copy(0, more, plain.width(), plain.height()) == plain
+    band = said.copy(0, 0, said.width(), more)
+    assert len({band.pixel(x, more // 2) for x in range(band.width())}) > 1
+    save_svg(label, tmp_path / "said.svg", caption="Evaluation · call 1 of 2")
+    root = ElementTree.parse(tmp_path / "said.svg").getroot()
+    assert root.get("viewBox") == f"0 0 {label.width()} {label.height() + more}"
+    assert "Evaluation · call 1 of 2" in "".join(root.itertext())
+
+
 @pytest.mark.parametrize("name", PLOTS)
 def test_plots_become_pictures(qtbot, tmp_path, name):
     widget = shown(qtbot, name)

@@ -14,6 +14,7 @@ from inspector_app.protocol import messages as m
 from inspector_app.protocol.errors import RequestError
 
 _LOOP = "The training loop runs this model itself."
+_NO_OPTIMIZER = "The loop was joined without its optimizer: give it to watch(model, optimizer)."
 _RANKS = (
     "This model is trained by several processes: to change it in one of them would pull them apart."
 )
@@ -48,12 +49,18 @@ class Training(Core):
     _loop: Loop | None = None
 
     def adopt(
-        self, model: nn.Module, title: str, loop: Loop | None = None, *, edits: bool = True
+        self,
+        model: nn.Module,
+        title: str,
+        loop: Loop | None = None,
+        *,
+        edits: bool = True,
+        updates: bool = True,
     ) -> None:
         """Take a live model for the open target.
 
         ``loop`` is what trains it, None where nothing does; ``edits`` says whether the model may
-        be changed.
+        be changed, ``updates`` whether it is known when an optimizer does.
         """
         self._opened = OpenModel(
             model=model,
@@ -71,6 +78,8 @@ class Training(Core):
         if not edits:
             refused = ("freeze", "initialize", "load", "pause")
             self._disabled |= dict.fromkeys(refused, _RANKS)
+        if not updates:
+            self._disabled["update"] = _NO_OPTIMIZER
         self.revision += 1
 
     def attach(self, job: Job = NO_JOB) -> m.Opened:

@@ -79,7 +79,9 @@ class TrainingSession:
         self._answered = 0.0  # seconds of answers to windows; only their thread adds to it
         self._charged = 0.0  # of these, what the budget was told of
         name = title_of(model, title)
-        self._session.adopt(model, with_rank(name), self, edits=self._ranks == 1)
+        self._session.adopt(
+            model, with_rank(name), self, edits=self._ranks == 1, updates=optimizer is not None
+        )
         if self._ranks == 1:
             self._session.probes.alarms.pause = self._gate.pause
         self._clock = StepClock(

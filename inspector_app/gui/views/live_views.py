@@ -166,6 +166,12 @@ class LiveViews(QWidget):
         """The one in sight."""
         return self.views[self.tabs.currentIndex()]
 
+    @property
+    def caption(self) -> str:
+        """What was chosen of what is in sight, for a picture of it; "" where nothing can be."""
+        whole = self.view in (self.alarms, self.captured) or self.choice.isHidden()
+        return "" if whole else self.choice.text()
+
     def show_view(self, view: View) -> None:
         """Bring a view to the front."""
         self.tabs.setCurrentIndex(self.views.index(view))

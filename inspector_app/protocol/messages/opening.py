@@ -50,7 +50,8 @@ class Opened(Result, frozen=True, kw_only=True):
     table: RowTable
     disabled: dict[
         str, str
-    ]  # operation -> reason: "freeze", "initialize", "watch", "run", "export", "load"
+    ]  # operation -> reason: "freeze", "initialize", "watch", "run", "export", "load", "pause",
+    # and "update": why it is not known when an optimizer moves parameters
     fingerprint: str  # of structure and values; equal for equal models
     seconds: float
     live: bool = False  # the model of another process, which goes on without the window

@@ -234,3 +234,16 @@ def test_the_button_stands_beside_the_tabs_and_pushes_nothing_out(qtbot, views):
     views.resize(views.minimumSizeHint().width(), 320)
     qtbot.waitUntil(lambda: views.choice.width() < views.choice.sizeHint().width())
     assert views.tabs.width() >= views.tabs.sizeHint().width()
+
+
+def test_a_picture_says_what_was_chosen(views):
+    views.store.clear()
+    views.store.add(STEP)
+    views.records_arrived()
+    assert views.caption == views.choice.text() == "Training · last of 2 calls · 2 micro-steps"
+    views.show_view(views.alarms)
+    assert views.caption == ""  # alarms are those of all
+    views.show_view(views.curves)
+    views.store.clear()
+    views.records_arrived()
+    assert views.caption == ""
