@@ -435,3 +435,20 @@ def test_an_evaluation_tells_nothing_of_the_next_step(probes):
     model[0](torch.randn(4, 3))
     clock.close()
     assert probes.records().phase.tolist() == [Phase.EVALUATION, 0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # those of torch itself
+def test_between_steps_that_are_compiled_as_a_whole_nothing_is(probes):
+    model, optimizer = model_and_optimizer()
+    compiling: list[bool] = []
+    clock = StepClock(
+        model, optimizer, None, probes, lambda: compiling.append(torch.compiler.is_compiling())
+    )
+    step = torch.compile(train, backend="eager")
+    try:
+        for _ in range(3):
+            step(model, optimizer)
+    finally:
+        clock.close()
+        torch.compiler.reset()
+    assert compiling == [False] * 3

@@ -81,8 +81,10 @@ class StepClock:
         self._handles.append(nn.Module.register_forward_pre_hook(model, begins))
         self._handles.append(nn.Module.register_forward_hook(model, ends, always_call=True))
         if optimizer is not None:
-            self._handles.append(optimizer.register_step_pre_hook(self._update_begins))
-            self._handles.append(optimizer.register_step_post_hook(self._update_ends))
+            # A step that is compiled as a whole must not have what happens between steps in it.
+            begins, ends = map(torch.compiler.disable, (self._update_begins, self._update_ends))
+            self._handles.append(optimizer.register_step_pre_hook(begins))
+            self._handles.append(optimizer.register_step_post_hook(ends))
 
     @property
     def kind(self) -> str:
