@@ -23,7 +23,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from widgets.histogram_cells import (
-    MEAN,
     Record,
     bar_pixels,
     bar_rects,
@@ -48,7 +47,6 @@ class CellState:
     key: int
     title: str
     record: Record | None = None
-    removed: bool = False
 
     def words(self) -> str:
         """All of it, for a tooltip and for screen readers."""
@@ -86,7 +84,6 @@ class PlacedPlots(NamedTuple):
     means: NDArray[np.float64]  # shares of the width
     lefts: NDArray[np.intp]  # pixels of the upper left corner
     tops: NDArray[np.intp]
-    muted: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -200,9 +197,7 @@ class CellPainter:
         if self._on_screen:
             self._draw_pixels(plots)
         else:
-            for muted in np.unique(plots.muted).tolist():
-                chosen = plots.muted == muted
-                self._draw_lines(PlacedPlots(*(column[chosen] for column in plots)), muted)
+            self._draw_lines(plots)
 
     def paint_words(self, cells: list[PlacedCell]) -> None:
         """What stands around the plots, over :meth:`paint_grounds`."""
@@ -227,26 +222,23 @@ class CellPainter:
         mark.setAlpha(56)
         self._painter.fillRect(left, plot.top(), max(1, right - left), plot.height(), mark)
 
-    def _tones(self, muted: bool) -> tuple[QColor, QColor, QColor, QColor]:
+    def _tones(self) -> tuple[QColor, QColor, QColor, QColor]:
         """Ground, fill, outline and mean."""
         theme = self._theme
-        tone = theme.muted if muted else theme.accent
-        return theme.base, mix(tone, theme.base, 0.28), tone, theme.text
+        return theme.base, mix(theme.accent, theme.base, 0.28), theme.accent, theme.text
 
     def _draw_pixels(self, plots: PlacedPlots) -> None:
         """As one picture, which is several times as fast."""
         pixels = bar_pixels(plots.heights, plots.means, self._look.plot_size)
-        pixels[plots.muted] += MEAN + 1
         count, high, wide = pixels.shape
         coded = QImage(pixels.data, wide, count * high, wide, QImage.Format.Format_Indexed8)
-        tones = *self._tones(False), *self._tones(True)
-        coded.setColorTable([tone.rgb() for tone in tones])
+        coded.setColorTable([tone.rgb() for tone in self._tones()])
         draw_parts(self._painter, QPixmap.fromImage(coded), plots.lefts, plots.tops, high)
 
-    def _draw_lines(self, plots: PlacedPlots, muted: bool) -> None:
+    def _draw_lines(self, plots: PlacedPlots) -> None:
         """As rectangles, which stay sharp in a picture of lines whatever its size."""
         painter, size = self._painter, self._look.plot_size
-        _, fill_tone, tone, mean_tone = self._tones(muted)
+        _, fill_tone, tone, mean_tone = self._tones()
         floors = plots.tops + size.height() - 1
         fill, outline = bar_rects(plots.heights, plots.lefts, floors, size)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -262,7 +254,7 @@ class CellPainter:
 
     def _paint_title(self, cell: PlacedCell) -> None:
         state, rect = cell.state, cell.rect
-        self._painter.setPen(self._theme.muted if state.removed else self._theme.text)
+        self._painter.setPen(self._theme.text)
         title = _title(state.title, self._look.width - 2 * _PAD)
         self._painter.drawText(rect.left() + _PAD, rect.top() + _TITLE - GRID, title)
 
@@ -308,10 +300,8 @@ class CellPainter:
             if count:
                 right = self._paint_trouble(f"{word} {short_count(count)}", right, baseline)
         words = f"step {count_text(record.step)}"
-        if cell.state.removed:
-            words += " · no longer watched"
         room = right - plot.left() - GRID
-        if record.notes and not cell.state.removed:
+        if record.notes:
             words = _fitting(tuple(f"{words} · {note}" for note in record.notes), room)
         painter.setPen(theme.muted)
         painter.drawText(plot.left(), baseline, _elided(words, room))

@@ -67,7 +67,6 @@ class HistogramGrid(QAbstractScrollArea):
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._series: list[GridSeries] = []
         self._records = CellRecords(0)  # by place, as all below
-        self._removed = np.zeros(0, np.bool_)
         self._place: dict[int, int] = {}  # key -> place in the list
         self._queue = CellQueue()
         self._bands: set[int] = set()  # rows of which only the band of the plots is asked for
@@ -92,7 +91,6 @@ class HistogramGrid(QAbstractScrollArea):
         kept = [(place, former[key]) for key, place in self._place.items() if key in former]
         mine, others = np.array(kept, np.intp).reshape(-1, 2).T
         self._records.keep(old, mine, others)
-        self._removed = np.zeros(len(series), np.bool_)
         self._queue.clear()
         self._current = min(self._current, max(0, len(series) - 1))
         self._lay_out()
@@ -124,13 +122,6 @@ class HistogramGrid(QAbstractScrollArea):
     def record(self, key: int) -> Record | None:
         """What the cell of a series holds."""
         return self._records.record(self._place[key])
-
-    def mark_removed(self, key: int) -> None:
-        """The series gets no more records: its cell is drawn muted until the next set_series."""
-        place = self._place.get(key)
-        if place is not None:
-            self._removed[place] = True
-            self._mark([place])
 
     def keys_in_sight(self) -> list[int]:
         """Of the cells that can be seen, wholly or in part."""
@@ -221,8 +212,7 @@ class HistogramGrid(QAbstractScrollArea):
             painter.paint_grounds(cells)
             for some in self._records.plots(np.array(whole + plots, np.intp), self._logarithmic):
                 left, top = layout.plot_corners(some.places)
-                muted = self._removed[some.places]
-                painter.paint_plots(PlacedPlots(some.heights, some.means, left, top, muted))
+                painter.paint_plots(PlacedPlots(some.heights, some.means, left, top))
             painter.paint_words(cells)
             if self._pointer is not None and (hovered := self._layout.at(self._pointer)) >= 0:
                 painter.mark_bin(self._placed(hovered))
@@ -232,9 +222,7 @@ class HistogramGrid(QAbstractScrollArea):
     def _placed(self, place: int) -> PlacedCell:
         """A cell as it is to be painted now."""
         one = self._series[place]
-        state = CellState(
-            one.key, one.title, self._records.record(place), bool(self._removed[place])
-        )
+        state = CellState(one.key, one.title, self._records.record(place))
         hovered = self._pointer is not None and self._layout.at(self._pointer) == place
         number = self._hovered_bin(place) if hovered else -1
         current = place == self._current and self.hasFocus()

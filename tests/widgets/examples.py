@@ -256,7 +256,6 @@ def histogram_grid() -> QWidget:
         notes = ("16,384 of 1,048,576, shares ±1.1%", "±1.1%") if key == 3 else ()
         low, high, mean, deviation = edges[0], edges[-1], values.mean(), values.std()
         grid.update_record(key, Record(low, high, counts, mean, deviation, nan, infinite, 7, notes))
-    grid.mark_removed(6)
     grid.resize(840, 380)
     return grid
 

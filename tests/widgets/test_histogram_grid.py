@@ -181,7 +181,6 @@ def test_a_hidden_grid_does_nothing_and_catches_up(grid, qtbot, painted):
 
 def test_unknown_keys_are_passed_over(grid):
     feed(grid, 4711)
-    grid.mark_removed(4711)
     assert not timers(grid)
 
 
@@ -260,14 +259,6 @@ def test_series_may_have_different_numbers_of_bins(grid, painted):
     assert grid.record(1).counts.tolist() == few
     first, second = (grid.grab(grid._layout.plots(key, key)).toImage() for key in (1, 2))
     assert first == second
-
-
-def test_a_removed_series_is_muted(grid):
-    grid.clearFocus()  # the ring of the current cell is in the same colour
-    feed(grid, 1)
-    assert count_colour(image_of(grid), LIGHT.accent.name()) > 50
-    grid.mark_removed(1)
-    assert count_colour(image_of(grid), LIGHT.accent.name()) == 0
 
 
 def test_a_click_tells_the_key(grid, qtbot):
