@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QAbstractButton, QLabel
 
-from inspector_app.gui.panels.inputs_form import parse_shape
+from inspector_app.gui.panels.input_row import parse_shape
 from inspector_app.gui.panels.run_dialog import RunDialog, RunSettings
 from inspector_app.gui.pictures import picture_filter, read_pictures
 from inspector_app.protocol.errors import CopyError
