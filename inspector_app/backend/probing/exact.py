@@ -41,8 +41,7 @@ _CODED = (torch.bfloat16, torch.float16)
 _KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}  # as the loops call them
 _SHORT = (torch.bool, torch.uint8, torch.int8, torch.int16)  # whole numbers that float32 holds
 _AT_ONCE = 1 << 30  # elements that the loop can count at once
-_NO_FLOATS, _NO_CODES = np.empty(0, np.float32), np.empty(0, np.int16)
-_BEGINNING = 1_024  # elements whose mean is the shift
+_NO_FLOATS, _NO_WORDS = np.empty(0, np.float32), np.empty(0, np.int32)
 _WITHIN = 100  # exponents of a width that float32 can divide by, and still add up
 _NORMAL = 1_000  # exponents whose powers of two are normal in float64
 _WHOLE = 1 << 16  # numbers of bins up to which float32 holds those of a pair exactly
@@ -91,25 +90,33 @@ class _Sums:
         if not values.numel():
             return
         coded = values.dtype in _CODED
-        floats, codes = (_NO_FLOATS, _codes(values)) if coded else (values.numpy(), _NO_CODES)
-        if not self.elements:
-            known = values_of_codes(values.dtype) if coded else None
-            some = floats[:_BEGINNING] if known is None else known[codes[:_BEGINNING]]
-            beginning = float(np.add.reduce(some, dtype=np.float64)) / len(some)
-            self.shift = float(np.float32(math.ldexp(beginning, -self.exponent)))
-        total, squares, zeros = loops.measure(
+        # Values are taken in twos; two codes stand in a word of the memory.
+        count = values.numel()
+        start = values.data_ptr() % 4 // 2 if coded else 0
+        stop = start + (count - start) // 2 * 2
+        single = _NO_FLOATS
+        if stop - start < count:
+            single = torch.cat((values[:start], values[stop:])).to(torch.float32).numpy()
+            values = values[start:stop]
+        floats, words = _NO_FLOATS, _NO_WORDS
+        if coded:
+            words = _codes(values).view(np.int32)
+        else:
+            floats = values.numpy()
+        self.shift, total, squares, zeros = loops.measure(
             floats,
-            codes,
+            words,
+            single,
             _KINDS[values.dtype],
             np.float32(math.ldexp(1.0, -self.exponent)),
             np.int32(self.first),
-            np.float32(self.shift),
+            np.float32(self.shift if self.elements else math.nan),
             self.counts,
         )
         self._total += total
         self._squares += squares
         self.zeros += zeros
-        self.elements += values.numel()
+        self.elements += count
 
     def moments(self) -> tuple[float, float, float]:
         """Mean, deviation and norm; NaN of nothing."""
@@ -144,7 +151,7 @@ def measure(
     """
     fits = values.is_cpu and values.dtype in (torch.float32, *_CODED, *_SHORT)
     compiled = loops() if fits else None
-    found = _extremes(values, compiled)
+    found, zeros = _extremes(values, compiled)
     any_finite = not math.isnan(found.minimum)
     minimum, maximum = (found.minimum, found.maximum) if any_finite else (0.0, 0.0)
     sums = _Sums(*bins.grid(minimum, maximum))
@@ -171,7 +178,7 @@ def measure(
         )
         saturated = outside / sums.elements
     whole = Whole(
-        zeros=sums.zeros,
+        zeros=sums.zeros if zeros is None else zeros,
         mean=min(max(mean, found.minimum), found.maximum) if any_finite else math.nan,
         deviation=deviation,
         norm=norm,
@@ -189,15 +196,15 @@ def _codes(values: torch.Tensor) -> NDArray[np.int16]:
     return codes
 
 
-def _extremes(values: torch.Tensor, compiled: ModuleType | None) -> Extremes:
-    """Of 16-bit floats in one pass, where that is compiled."""
+def _extremes(values: torch.Tensor, compiled: ModuleType | None) -> tuple[Extremes, int | None]:
+    """Of 16-bit floats in one pass with their zeros, where that is compiled."""
     if compiled is not None and values.dtype in _CODED and _is_flat(values):
-        least, greatest = compiled.ends(_codes(values))
+        least, greatest, zeros = compiled.ends(_codes(values))
         known = values_of_codes(values.dtype)
         low, high = float(known[least]), float(known[greatest])
         if math.isfinite(low) and math.isfinite(high):
-            return Extremes(low, high, 0, 0, 0)
-    return extremes(values)
+            return Extremes(low, high, 0, 0, 0), zeros
+    return extremes(values), None
 
 
 def _is_flat(values: torch.Tensor) -> bool:

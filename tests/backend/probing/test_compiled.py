@@ -29,10 +29,10 @@ def test_they_are_compiled_elsewhere_and_read():
     loops = compiled.loops()
     assert loops is not None
     counts = np.zeros(BINS, np.int64)
-    values, one = np.array([3.0, 0.0, 5.5], np.float32), np.float32(1)
-    codes = np.empty(0, np.int16)
-    found = loops.measure(values, codes, loops.FLOAT32, one, np.int32(0), np.float32(0), counts)
-    assert found == (8.5, 39.25, 1)
+    values, one, first = np.array([3.0, 0.0, 5.5], np.float32), np.float32(1), np.int32(0)
+    pair, single, words = values[:2], values[2:], np.empty(0, np.int32)
+    found = loops.measure(pair, words, single, loops.FLOAT32, one, first, np.float32(0), counts)
+    assert found == (0.0, 8.5, 39.25, 1)
     assert np.flatnonzero(counts).tolist() == [0, 3, 5]
 
 

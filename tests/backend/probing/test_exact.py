@@ -98,6 +98,24 @@ def test_blocks_and_their_ends(way, dtype, count):
     check(torch.from_numpy(values).to(kind))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("count", [1, 2, 3, 5_000, 5_001])
+def test_memory_that_begins_within_a_word(way, dtype, count):
+    whole = torch.from_numpy(np.random.default_rng(count).normal(size=count + 1))
+    values = whole.to(getattr(torch, dtype))
+    values[values.abs() < 0.1] = -0.0
+    check(values[1:])
+    check(values[:count])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_as_many_zeros_as_there_can_be(way, dtype):
+    values = torch.zeros(100_003, dtype=getattr(torch, dtype))
+    values[-1] = 1
+    check(values)
+    check(-values)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_every_code_of_16_bits(way, dtype):
     codes = torch.arange(-(1 << 15), 1 << 15, dtype=torch.int32).to(torch.int16)
