@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
-from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from inspector_app.gui.client.choice import ANY
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.gui.live import Live
+from inspector_app.gui.panels.capture_dialog import CaptureDialog, Wanted
 from inspector_app.gui.settings import Settings
 from inspector_app.gui.views.captured import SHOWN
 from inspector_app.gui.views.live_views import LiveViews
@@ -26,14 +28,15 @@ from inspector_app.protocol.messages import (
     SaveCaptured,
     Saved,
     Statistics,
+    TrainingState,
 )
 from inspector_app.protocol.table import Role, RowTable
 
-Wanted = Literal["output", "gradient"]
 _KINDS: dict[Wanted, tuple[ProbeKind, ProbeKind]] = {  # of a module, of a parameter
     "output": ("output", "value"),
     "gradient": ("gradient", "parameter gradient"),
 }
+_AHEAD = 10.0  # seconds from now to the step that is proposed, of a loop that goes on
 _FILTERS = "safetensors (*.safetensors);;NumPy (*.npy)"
 
 
@@ -48,6 +51,7 @@ class Capturing(QObject):
         live: Live,
         views: LiveViews,
         table: Callable[[], RowTable],
+        training: Callable[[], TrainingState | None],
         settings: Settings,
         window: QWidget,
     ) -> None:
@@ -56,6 +60,7 @@ class Capturing(QObject):
         self._live = live
         self._views = views
         self._table = table
+        self._training = training
         self._settings = settings
         self._window = window
         view = self._view = views.captured
@@ -65,18 +70,59 @@ class Capturing(QObject):
         view.drop_asked.connect(self.drop)
         live.answered.connect(self._take)
 
-    def capture(self, rows: list[int], wanted: Wanted) -> None:
-        """Keep the next output or gradient of those rows that are watched."""
-        for row in rows:
-            if row in self._live.watched:
-                kind = _KINDS[wanted][self._is_parameter(row)]
-                leaves = [
-                    one.leaf for one in self._live.series if (one.row, one.kind) == (row, kind)
-                ]
-                for leaf in leaves or [""]:
-                    self._session.request(
-                        Capture(row=row, kind=kind, leaf=leaf), self._asked, self._failed
+    def capture(self, rows: list[int], wanted: Wanted, step: int = 0) -> None:
+        """Keep an output or gradient of those rows that are watched; 0 stands for the next step.
+
+        It is that of the phase, the call and the micro-step that the views show.
+        """
+        reading = self._views.store.reading
+        for row in self._watched(rows):
+            kind = _KINDS[wanted][self._is_parameter(row)]
+            known = {
+                one.leaf: reading.firings(one.key)
+                for one in self._live.series
+                if (one.row, one.kind) == (row, kind)
+            }
+            for leaf, firings in (known or {"": [ANY]}).items():
+                for phase, call, micro in firings:
+                    request = Capture(
+                        row=row,
+                        kind=kind,
+                        leaf=leaf,
+                        call=call,
+                        micro=micro,
+                        phase=phase,
+                        step=step,
                     )
+                    self._session.request(request, self._asked, self._failed)
+
+    def ask_step(self, rows: list[int]) -> None:
+        """Ask of which step to keep it."""
+        dialog = CaptureDialog(
+            len(self._watched(rows)), self._step, self._step + self._ahead, self._window
+        )
+        live = self._live.answered.connect(lambda _: dialog.tell(self._step))
+        dialog.accepted.connect(lambda: self.capture(rows, dialog.wanted, dialog.step))
+        dialog.finished.connect(lambda _: self._live.answered.disconnect(live))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @property
+    def _step(self) -> int:
+        """The step that runs, or the last that did, as far as it is known."""
+        training = self._training()
+        return max(training.step if training else 0, self._views.newest_step)
+
+    @property
+    def _ahead(self) -> int:
+        """How many steps are left to those who choose one."""
+        training = self._training()
+        if training is None or training.held or not training.step_seconds:
+            return 1
+        return ceil(_AHEAD / training.step_seconds)
+
+    def _watched(self, rows: list[int]) -> list[int]:
+        return [row for row in rows if row in self._live.watched]
 
     def ask_save(self, number: int) -> None:
         """Ask for a place, then write one there."""

@@ -118,6 +118,7 @@ class MainWindow(QMainWindow):
             self.live,
             self.live_panel.views,
             lambda: self.tree_model.table,
+            lambda: self.training.state,
             settings,
             self,
         )

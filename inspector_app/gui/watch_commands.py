@@ -109,6 +109,13 @@ WATCHING = (
         "Shift+C",
         "Keep the next gradient of the selected rows as a whole.",
     ),
+    Command(
+        "model.capture_step",
+        "Capture at a &step…",
+        "",
+        "Alt+C",
+        "Keep an output or gradient of a step to come as a whole.",
+    ),
 )
 
 PRESETS_MENU = Submenu("Watch &many", "watch", tuple(command.id for command in _PRESETS))
@@ -124,6 +131,7 @@ WATCHING_MENU: tuple[Entry, ...] = (
     SEPARATOR,
     "model.capture_output",
     "model.capture_gradient",
+    "model.capture_step",
 )
 WATCHING_CONTEXT: tuple[Entry, ...] = (
     "model.watch",
@@ -134,6 +142,7 @@ WATCHING_CONTEXT: tuple[Entry, ...] = (
     "model.unwatch",
     "model.capture_output",
     "model.capture_gradient",
+    "model.capture_step",
 )
 
 _MODULE = "Select a module first: only modules can be watched."
@@ -174,4 +183,5 @@ def watch_reasons(
         "model.unwatch_all": lost or ("" if watched else "Nothing is watched."),
         "model.capture_output": watch or unwatched,
         "model.capture_gradient": watch or unwatched,
+        "model.capture_step": watch or unwatched,
     }

@@ -43,6 +43,7 @@ def window_commands(window: MainWindow) -> dict[str, Run]:
         "model.capture_gradient": lambda: window.capturing.capture(
             window.selected.rows, "gradient"
         ),
+        "model.capture_step": lambda: window.capturing.ask_step(window.selected.rows),
         "model.run_once": lambda: window.live.run(1),
         "model.run_repeatedly": lambda: window.live.run(0),
         "model.stop": lambda: window.live.stop(),

@@ -520,6 +520,7 @@ class FakeBackend:
                 leaf=request.leaf,
                 kind=request.kind,
                 call=request.call,
+                step=request.step,
                 state="waiting",
             ),
         ]

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from inspector_app.gui.client.choice import (
+    ANY,
     EACH,
-    EVALUATION,
     LAST,
-    RECOMPUTE,
-    TRAINING,
     Choice,
+    Firing,
     Reading,
     Seen,
     without_call,
 )
 from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.protocol.messages import Phase, Records, Series
+from inspector_app.protocol.phases import EVALUATION, RECOMPUTE, TRAINING
 from tests.gui.fake_backend import make_records
 
 SERIES = [
@@ -178,3 +178,22 @@ def test_a_rule_stays_while_only_numbers_grow(seen):
     assert Reading(Choice(micro=0), seen).micro_steps == 8
     assert Reading(Choice(micro=0), seen).rule == rule
     assert Reading(Choice(micro=1), seen).rule != rule
+
+
+def test_what_is_shown_can_be_captured(seen):
+    def firings(key, **choice):
+        return Reading(Choice(**choice), seen).firings(key)
+
+    assert firings(0) == [Firing(TRAINING, 1, 1)]  # the last call of the last micro-step
+    assert firings(0, call=0, micro=0) == [Firing(TRAINING, 0, 0)]
+    assert firings(0, call=EACH) == [Firing(TRAINING, 0, 1), Firing(TRAINING, 1, 1)]
+    assert firings(0, phase=EVALUATION) == [Firing(EVALUATION, 1, -1)]
+    assert firings(0, phase=None) == [Firing(TRAINING, 1, 1)]
+    assert firings(2, phase=EVALUATION) == [ANY]  # it has none
+
+
+def test_where_there_is_one_phase_any_is_captured():
+    seen = Seen()
+    assert Reading(Choice(), seen).firings(0) == [ANY]
+    seen.add(records((1, 0, 0, 0, EVAL), (2, 0, 0, 0, EVAL)))
+    assert Reading(Choice(), seen).firings(0) == [ANY]

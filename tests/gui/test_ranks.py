@@ -10,12 +10,13 @@ import pytest
 
 from inspector_app import sessions
 from inspector_app.gui.client import rank_merger, ranks
-from inspector_app.gui.client.choice import EVALUATION, Choice
+from inspector_app.gui.client.choice import Choice
 from inspector_app.gui.client.rank_merger import MOST_HELD
 from inspector_app.gui.client.ranks import standing_text
 from inspector_app.gui.client.records import MOST
 from inspector_app.gui.panels.training_bar import ALL_RANKS
 from inspector_app.protocol.messages import Alarm, GetRecords, SetBins, TrainingState
+from inspector_app.protocol.phases import EVALUATION
 from inspector_app.sessions import SessionEntry
 from tests.gui.fake_backend import FakeBackend
 from tests.gui.fake_rank import FakeRank

@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 from PySide6.QtCore import Qt
 
-from inspector_app.gui.client.choice import EVALUATION, Choice
+from inspector_app.gui.client.choice import Choice
 from inspector_app.protocol.messages import GetProbeStates, Phase, ProbeState
+from inspector_app.protocol.phases import EVALUATION
 from tests.gui.fake_backend import make_records
 from tests.gui.windows import asked
 from widgets.tree_row import TreeRole

@@ -155,6 +155,25 @@ def test_a_step_that_was_asked_for_is_measured_however_much_is_left_out(joined):
         thread.join(60)
 
 
+def test_a_step_of_which_a_tensor_is_captured_is_measured(joined):
+    model, optimizer = small()
+    with (
+        inspector_app.watch(model, optimizer, budget=1e-6, window=False) as session,
+        joined(session) as peer,
+    ):
+        train(model, optimizer, 40)
+        assert session.state.every > 1_000
+        step = session.state.step + 3
+        peer.result(m.Capture(row=1, kind="gradient", step=step))
+        train(model, optimizer, 2)
+        (waiting,) = peer.result(m.GetRecords()).captures
+        assert waiting.state == "waiting"
+        train(model, optimizer, 4)
+        records = session._session.get_records()
+        assert [(one.state, one.step) for one in records.captures] == [("kept", step)]
+        assert records.step[-1] == step  # and no other one
+
+
 @pytest.mark.parametrize("last_words", [b"", b"\xff\0\0\0half a fr"])
 def test_an_alarm_stops_no_loop_whose_window_is_gone(joined, last_words):
     model, optimizer = small()

@@ -20,14 +20,22 @@ class Capturing(Core):
         kind: m.ProbeKind = "output",
         leaf: str = "",
         call: int = 0,
+        micro: int = -1,
+        phase: int = -1,
+        step: int = 0,
         job: Job = NO_JOB,
     ) -> m.Done:
-        """Keep the tensor of the next firing; may be called from any thread."""
+        """Keep the tensor of the next firing, or of a chosen step; from any thread."""
         if kind in _NEVER:
             raise RequestError(f"Of the {kind} no whole tensor is seen: it cannot be captured.")
         if kind not in self._probes.kinds(row):
             raise RequestError(f"The {kind} of row {row} is not watched: watch it first.")
-        self._probes.captures.ask(row, kind, leaf, call)
+        if step < 0 or 0 < step <= self._probes.step:
+            now = f"{self._probes.step:,}"
+            raise RequestError(f"Step {step:,} is not to come: choose one after step {now}.")
+        self._probes.captures.ask(
+            m.Capture(row=row, kind=kind, leaf=leaf, call=call, micro=micro, phase=phase, step=step)
+        )
         return m.Done()
 
     def get_captured_values(

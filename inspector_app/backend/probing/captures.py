@@ -7,6 +7,7 @@ is kept stays within ``BUDGET`` bytes and ``MOST`` captures.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
 
@@ -21,11 +22,40 @@ from inspector_app.backend.histograms import as_floats, as_real, why_unreadable
 from inspector_app.backend.replacing import Drafts
 from inspector_app.backend.tensors import is_plain, why_wrapped, without_subclass
 from inspector_app.protocol.errors import RefusedError, RequestError
-from inspector_app.protocol.messages import Captured, Floats, ProbeKind, Series
+from inspector_app.protocol.messages import Capture, Captured, Floats, Series
+from inspector_app.protocol.phases import phase_of
 
 BUDGET = 1 << 30  # bytes
 MOST = 16  # captures
 _PAGE = 1 << 16  # values told at once
+
+
+@dataclass(slots=True)
+class _Held:
+    """One capture: what was asked for, what is told of it, and the tensor once it is there."""
+
+    wanted: Capture
+    told: Captured
+    tensor: torch.Tensor | None = None
+
+    @property
+    def waits(self) -> bool:
+        return self.told.state == "waiting"
+
+    def fits(self, series: Series, call: int, step: int, micro: int, phase: int) -> bool:
+        """Whether this firing is waited for."""
+        wanted = self.wanted
+        return (
+            self.waits
+            and (wanted.row, wanted.kind, wanted.leaf) == (series.row, series.kind, series.leaf)
+            and wanted.call == call
+            and wanted.step in (0, step)
+            and wanted.micro in (-1, micro)
+            and wanted.phase in (-1, phase_of(phase))
+        )
+
+    def fail(self, sentence: str) -> None:
+        self.told = msgspec.structs.replace(self.told, state="failed", sentence=sentence)
 
 
 class Captures:
@@ -36,25 +66,46 @@ class Captures:
         self.waiting = False
         self._lock = threading.Lock()
         self._numbers = count(1)
-        self._held: dict[int, tuple[Captured, torch.Tensor | None]] = {}
+        self._held: dict[int, _Held] = {}
 
     @property
     def listed(self) -> list[Captured]:
         """All that are kept or waited for, oldest first."""
         with self._lock:
-            return [captured for captured, _ in self._held.values()]
+            return [held.told for held in self._held.values()]
 
-    def ask(self, row: int, kind: ProbeKind, leaf: str, call: int) -> None:
-        """Keep this tensor when it comes next; raises RefusedError where there is no room."""
+    def ask(self, wanted: Capture) -> None:
+        """Keep this tensor when it comes; raises RefusedError where there is no room."""
         with self._lock:
             if len(self._held) >= MOST:
                 raise RefusedError(f"{MOST} tensors are captured: let go of one of them first.")
             number = next(self._numbers)
-            captured = Captured(
-                number=number, row=row, leaf=leaf, kind=kind, call=call, state="waiting"
+            told = Captured(
+                number=number,
+                row=wanted.row,
+                leaf=wanted.leaf,
+                kind=wanted.kind,
+                call=wanted.call,
+                step=wanted.step,
+                state="waiting",
             )
-            self._held[number] = captured, None
+            self._held[number] = _Held(wanted, told)
             self.waiting = True
+
+    def awaits(self, step: int) -> bool:
+        """Whether something of just this step is waited for."""
+        if not self.waiting:
+            return False
+        with self._lock:
+            return any(held.waits and held.wanted.step == step for held in self._held.values())
+
+    def step_over(self, step: int) -> None:
+        """What was to come in this step or before has not come."""
+        with self._lock:
+            for held in self._held.values():
+                if held.waits and 0 < held.wanted.step <= step:
+                    held.fail(f"It did not come in step {held.wanted.step:,}.")
+            self._look_for_waiting()
 
     def drop(self, number: int) -> None:
         """Let go of one, whether it waits or is kept; nothing where it is gone."""
@@ -65,11 +116,9 @@ class Captures:
     def unwatched(self, row: int) -> None:
         """A row is not watched any more: what waits for it waits in vain."""
         with self._lock:
-            for number, (captured, _) in self._held.items():
-                if captured.row == row and captured.state == "waiting":
-                    sentence = "It was not watched any more before it came."
-                    told = msgspec.structs.replace(captured, state="failed", sentence=sentence)
-                    self._held[number] = told, None
+            for held in self._held.values():
+                if held.wanted.row == row and held.waits:
+                    held.fail("It was not watched any more before it came.")
             self._look_for_waiting()
 
     def clear(self) -> None:
@@ -79,49 +128,53 @@ class Captures:
             self.waiting = False
 
     def _look_for_waiting(self) -> None:
-        self.waiting = any(captured.state == "waiting" for captured, _ in self._held.values())
+        self.waiting = any(held.waits for held in self._held.values())
 
     # -- as the model runs -----------------------------------------------------------------------
 
     def offer(
-        self, series: Series, call: int, step: int, phase: int, tensor: torch.Tensor, exponent: int
+        self,
+        series: Series,
+        call: int,
+        forward: tuple[int, int],
+        phase: int,
+        tensor: torch.Tensor,
+        exponent: int,
     ) -> None:
-        """Keep a copy of a tensor that is waited for, divided by ``2**exponent``."""
+        """Keep a copy of a tensor that is waited for, divided by ``2**exponent``.
+
+        ``forward`` is the step and the forward within it.
+        """
         with self._lock:
-            for number, (wanted, _) in self._held.items():
-                if (
-                    wanted.state == "waiting"
-                    and (wanted.row, wanted.kind, wanted.leaf)
-                    == (series.row, series.kind, series.leaf)
-                    and wanted.call == call
-                ):
-                    self._held[number] = self._kept(wanted, step, phase, tensor, exponent)
+            for held in self._held.values():
+                if held.fits(series, call, *forward, phase):
+                    step, micro = forward
+                    held.told = msgspec.structs.replace(
+                        held.told, step=step, micro=micro, phase=phase
+                    )
+                    self._keep(held, tensor, exponent)
             self._look_for_waiting()
 
-    def _kept(
-        self, wanted: Captured, step: int, phase: int, tensor: torch.Tensor, exponent: int
-    ) -> tuple[Captured, torch.Tensor | None]:
-        found = msgspec.structs.replace(wanted, step=step, phase=phase)
+    def _keep(self, held: _Held, tensor: torch.Tensor, exponent: int) -> None:
         try:
-            copy = self._copy(tensor, exponent)
+            copy = held.tensor = self._copy(tensor, exponent)
         except (ValueError, RuntimeError, MemoryError) as error:  # torch's own lack of memory
-            why = str(error).split("\n", 1)[0]
-            return msgspec.structs.replace(found, state="failed", sentence=why), None
-        told = msgspec.structs.replace(
-            found,
+            held.fail(str(error).split("\n", 1)[0])
+            return
+        held.told = msgspec.structs.replace(
+            held.told,
             state="kept",
             shape=tuple(copy.shape),
             dtype=str(copy.dtype).removeprefix("torch."),
             bytes=copy.nbytes,
         )
-        return told, copy
 
     def _copy(self, tensor: torch.Tensor, exponent: int) -> torch.Tensor:
         """Row-major, on the CPU; raises ValueError where there is nothing to keep."""
         if reason := why_unreadable(tensor) or why_wrapped(tensor):
             raise ValueError(f"It cannot be kept: {reason}.")
         size = tensor.numel() * tensor.element_size()
-        used = sum(captured.bytes for captured, _ in self._held.values())
+        used = sum(held.told.bytes for held in self._held.values())
         if used + size > BUDGET:
             raise ValueError(
                 f"It takes {size:,} bytes, and {max(0, BUDGET - used):,} are left for captures: "
@@ -142,12 +195,12 @@ class Captures:
     def tensor(self, number: int) -> tuple[Captured, torch.Tensor]:
         """What is kept under a number; raises RequestError where nothing is."""
         with self._lock:
-            captured, tensor = self._held.get(number, (None, None))
-        if captured is None:
+            held = self._held.get(number)
+        if held is None:
             raise RequestError(f"Capture {number} was let go of: capture the tensor again.")
-        if tensor is None:
-            raise RequestError(captured.sentence or "The tensor has not come yet: let a step run.")
-        return captured, tensor
+        if held.tensor is None:
+            raise RequestError(held.told.sentence or "The tensor has not come yet: let a step run.")
+        return held.told, held.tensor
 
     def values(self, number: int, start: int, size: int) -> tuple[Floats, int]:
         """At most ``size`` values from place ``start`` on, row-major, and their number in all."""
@@ -183,7 +236,8 @@ class Captures:
 def _safetensors_head(captured: Captured, tensor: torch.Tensor, name: str) -> bytes:
     if captured.dtype not in CODES:
         raise RefusedError(f"safetensors has no {captured.dtype}: save it as .npy.")
-    notes = {"tensor": name, "step": str(captured.step), "call": str(captured.call)}
+    numbers = {"step": captured.step, "micro-step": captured.micro, "call": captured.call}
+    notes = {"tensor": name, **{word: str(number) for word, number in numbers.items()}}
     entry = TensorEntry(captured.kind, captured.dtype, captured.shape, 0, tensor.nbytes)
     return encode_header(notes, [entry])
 

@@ -305,7 +305,7 @@ class ProbeSet:
                 return str(error)
             if self.captures.waiting:
                 series = self._by_key[key]
-                self.captures.offer(series, call, where[0], phase, tensor, exponent)
+                self.captures.offer(series, call, where[:2], phase, tensor, exponent)
         return ""
 
     def scalar(self, name: str, value: object, step: int = 0) -> None:
@@ -329,6 +329,8 @@ class ProbeSet:
 
     def end_step(self) -> None:
         """A step is over: make records of what was seen, of several short steps at once."""
+        if self.captures.waiting:
+            self.captures.step_over(self.step)
         if self.active:
             self.ended += 1
         late = perf_counter() - self._flushed > _FLUSHED_WITHIN

@@ -164,7 +164,8 @@ class TrainingSession:
         probes.spent = 0.0
         if self._budget.sample != probes.batch.sample:
             probes.set_sample(self._budget.sample)
-        if self._gate.pass_through(self._executor):
+        asked = self._gate.pass_through(self._executor)
+        if asked or probes.captures.awaits(probes.step + 1):
             probes.active = True  # a step that somebody asked for is one to be seen
         self._since = time.perf_counter()
 

@@ -16,14 +16,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector_app.protocol.messages import Phase, Records
+from inspector_app.protocol.messages import Records
+from inspector_app.protocol.phases import EVALUATION, RECOMPUTE, TRAINING, phase_of
 
-TRAINING, EVALUATION, RECOMPUTE = range(3)
 LAST, EACH = -1, -2
 """The last call (or micro-step) of a step, as it ended; each call as a series of its own."""
 MOST_APART = 8  # calls of one module that may be series of their own
 WORDS = {EVALUATION: "eval", RECOMPUTE: "recompute"}
-_NAMES = {TRAINING: "training", EVALUATION: "evaluation", RECOMPUTE: "recompute"}
+NAMES = {TRAINING: "training", EVALUATION: "evaluation", RECOMPUTE: "recompute"}
 
 _HIDDEN = -(2**31)
 _PHASE_BIT, _CALL_BIT = 21, 23  # of a key: below them is that of the series
@@ -31,14 +31,7 @@ _CACHED = 256  # parts of a mirror
 
 Column = Callable[[Records], NDArray[np.int32]]
 
-
-def _phase(bits: int) -> int:
-    if bits & Phase.RECOMPUTE and not bits & Phase.BACKWARD:
-        return RECOMPUTE  # a gradient comes once, wherever its output was computed
-    return EVALUATION if bits & Phase.EVALUATION else TRAINING
-
-
-_PHASES = np.array([_phase(bits) for bits in range(16)], np.int32)
+_PHASES = np.array([phase_of(bits) for bits in range(16)], np.int32)
 
 
 class Counts(NamedTuple):
@@ -132,6 +125,17 @@ class Variant(NamedTuple):
     phase: int = TRAINING
 
 
+class Firing(NamedTuple):
+    """One that is chosen of a step; -1 stands for any."""
+
+    phase: int
+    call: int
+    micro: int
+
+
+ANY = Firing(-1, 0, -1)
+
+
 class Reading:
     """A choice, applied to what there is.
 
@@ -218,6 +222,25 @@ class Reading:
         keys[hidden] = _HIDDEN
         return keys
 
+    def firings(self, key: int) -> list[Firing]:
+        """Which firings of a step are chosen of a series, as far as it is known to have several."""
+        phase = self.phase
+        if phase is None:
+            phase = self.phases[0] if self.phases else TRAINING
+        counts = self._seen.counts.get((phase, key))
+        if counts is None:
+            return [ANY]
+        calls = [counts.calls - 1]
+        if self._speaks_of_calls(counts):
+            calls = list(range(counts.calls)) if self.call == EACH else [self.call]
+        micro = -1
+        if counts.micro_steps > 1:
+            if phase == self._divided and self.micro != LAST:
+                micro = self.micro
+            elif phase == TRAINING:
+                micro = counts.last
+        return [Firing(phase if self.several else -1, call, micro) for call in calls]
+
     def variants(self, key: int) -> list[Variant]:
         """How a series is shown: once, several times, or not at all where nothing fits."""
         counted = [(phase, self._seen.counts.get((phase, key))) for phase in self._seen.phases]
@@ -239,7 +262,7 @@ class Reading:
         micro = one_of(word, counts.micro_steps, chosen)
         if counts.micro_steps > 1 and chosen == LAST:
             micro = f"last {word}"  # their number may grow all the time
-        named = [_NAMES[phase]] if self.several else []
+        named = [NAMES[phase]] if self.several else []
         short = [WORDS[phase]] if self.apart and phase != TRAINING else []
         key |= phase << _PHASE_BIT if self.apart else 0
         calls = [self.call]

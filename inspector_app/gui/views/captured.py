@@ -17,11 +17,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector_app.gui.client.choice import NAMES
 from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.models.cells import shape_text
 from inspector_app.gui.panels.values_panel import statistics_lines
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import Captured, CapturedValues, Statistics
+from inspector_app.protocol.phases import TRAINING, phase_of
 from widgets import plotting
 from widgets.empty_state import EmptyState
 from widgets.facts_view import FactLine, FactsView
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
 SHOWN = 64  # values that are listed one by one
 _NOTHING = (
-    "Select a watched row and choose Capture output or Capture gradient in its menu: the next one "
-    "is kept here as a whole."
+    "Select a watched row and choose Capture output or Capture gradient in its menu: the next one, "
+    "or that of a step you choose, is kept here as a whole."
 )
 
 
@@ -188,21 +190,39 @@ class CapturedView(View):
 def state_text(capture: Captured) -> str:
     """How a capture stands, in a sentence."""
     if capture.state == "waiting":
+        if capture.step:
+            return f"Waiting for step {count_text(capture.step)}."
         return "Waiting for the next one: it comes when the model runs."
     if capture.state == "failed":
         return capture.sentence
-    return f"Kept: {shape_text(capture.shape)} {capture.dtype}, of step {count_text(capture.step)}."
+    return f"Kept: {shape_text(capture.shape)} {capture.dtype}, of {_moment(capture)}."
 
 
 def _short(capture: Captured) -> str:
     if capture.state == "kept":
-        return f"step {count_text(capture.step)} · {shape_text(capture.shape)} · {capture.dtype}"
+        return f"{_moment(capture)} · {shape_text(capture.shape)} · {capture.dtype}"
+    if capture.state == "waiting" and capture.step:
+        return f"waiting for step {count_text(capture.step)}"
     return capture.state
 
 
+def _moment(capture: Captured) -> str:
+    """When it came: "step 1,234, evaluation, call 2"."""
+    phase = phase_of(capture.phase)
+    words = [f"step {count_text(capture.step)}"]
+    words += [NAMES[phase]] * (phase != TRAINING)
+    words += [f"call {capture.call + 1:,}"] * (capture.call > 0)
+    words += [f"micro-step {capture.micro + 1:,}"] * (capture.micro > 0)
+    return ", ".join(words)
+
+
 def _lines(capture: Captured) -> list[FactLine]:
+    phase = phase_of(capture.phase)
     return [
         FactLine("Step", count_text(capture.step)),
+        *([FactLine("Phase", NAMES[phase])] if phase != TRAINING else []),
+        *([FactLine("Call", count_text(capture.call + 1))] if capture.call else []),
+        *([FactLine("Micro-step", count_text(capture.micro + 1))] if capture.micro else []),
         FactLine("Shape", shape_text(capture.shape)),
         FactLine("Type", capture.dtype),
         FactLine("Size", bytes_text(capture.bytes), f"{capture.bytes:,} bytes"),

@@ -18,16 +18,14 @@ from PySide6.QtWidgets import (
 
 from inspector_app.gui.client.choice import (
     EACH,
-    EVALUATION,
     LAST,
     MOST_APART,
-    RECOMPUTE,
-    TRAINING,
     Choice,
     Reading,
     Seen,
     one_of,
 )
+from inspector_app.protocol.phases import EVALUATION, RECOMPUTE, TRAINING
 from widgets.theme import GRID
 
 _PHASES = {TRAINING: "Training", EVALUATION: "Evaluation", RECOMPUTE: "Recompute"}

@@ -307,6 +307,11 @@ class LiveViews(QWidget):
         self.hold.setChecked(True)
         self.slider.setValue(step)
 
+    @property
+    def newest_step(self) -> int:
+        """The newest step that is mirrored; 0 for none."""
+        return self._span()[1]
+
     def _span(self) -> tuple[int, int]:
         """Oldest and newest step that are mirrored."""
         answers = self.store.answers
@@ -343,6 +348,6 @@ class LiveViews(QWidget):
             text = f"held at {count_text(self.slider.value())}"
         else:
             self._follow_newest()
-            last = self._span()[1]
+            last = self.newest_step
             text = f"step {count_text(last)}" if last else ""
         self.step_line.say(text, "warning" if self.hold.isChecked() else "muted")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from inspector_app.gui.client.choice import TRAINING, Reading
+from inspector_app.gui.client.choice import Reading
 from inspector_app.protocol.messages import ProbeKind, Series
+from inspector_app.protocol.phases import TRAINING
 from inspector_app.protocol.table import RowTable
 
 _WORDS: dict[ProbeKind, str] = {

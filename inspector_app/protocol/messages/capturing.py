@@ -20,7 +20,8 @@ class Captured(Plain, frozen=True, kw_only=True):
     kind: ProbeKind
     call: int
     state: Literal["waiting", "kept", "failed"]
-    step: int = 0
+    step: int = 0  # as long as it is waited for: the one that was chosen, 0 for the next
+    micro: int = 0
     phase: int = 0  # of Phase
     shape: tuple[int, ...] = ()
     dtype: str = ""
@@ -45,17 +46,21 @@ class Saved(Result, frozen=True, kw_only=True):
 
 
 class Capture(Request, frozen=True, kw_only=True):
-    """Keep the tensor of the next firing -> Done.  Answered at once.
+    """Keep the tensor of the next firing, or of one in a chosen step -> Done.  Answered at once.
 
     The row must be watched, with this kind; ``leaf`` is the tensor's path in the output and
-    ``call`` the number of the module's call within the forward.  What becomes of it stands in
-    ``Records.captures``.
+    ``call`` the number of the module's call within the forward.  ``micro`` is the forward within
+    the step and ``phase`` one of :mod:`inspector_app.protocol.phases`; -1 stands for any.  A
+    ``step`` other than 0 must be to come.  What becomes of it stands in ``Records.captures``.
     """
 
     row: int
     kind: ProbeKind = "output"
     leaf: str = ""
     call: int = 0
+    micro: int = -1
+    phase: int = -1
+    step: int = 0
 
 
 class GetCapturedValues(Request, frozen=True, kw_only=True):

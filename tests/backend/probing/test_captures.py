@@ -13,6 +13,7 @@ from torch import nn
 from inspector_app.backend.probing import captures as module
 from inspector_app.backend.session import Session
 from inspector_app.protocol.errors import RefusedError, RequestError
+from inspector_app.protocol.phases import EVALUATION, TRAINING, phase_of
 
 
 @pytest.fixture
@@ -195,3 +196,50 @@ def test_an_unreadable_output_fails_and_the_forward_goes_on(session):
     (captured,) = session.get_records().captures
     assert captured.state == "waiting"  # no probe fires for it, which failures say
     assert "sparse" in session.get_records().failures[0]
+
+
+def test_the_tensor_of_a_chosen_step_is_kept(session):
+    watched(session, nn.ReLU())
+    ran(session, torch.ones(2))
+    session.capture(0, step=3)
+    ran(session, torch.ones(2))
+    (waiting,) = session.get_records().captures
+    assert (waiting.state, waiting.step) == ("waiting", 3)
+    ran(session, torch.ones(3))
+    (kept,) = session.get_records().captures
+    assert (kept.state, kept.step, kept.shape) == ("kept", 3, (3,))
+
+
+def test_a_chosen_step_must_be_to_come(session):
+    watched(session, nn.ReLU())
+    ran(session, torch.ones(2))
+    for step in (1, -1):
+        with pytest.raises(RequestError, match=f"Step {step} is not to come: .* after step 1"):
+            session.capture(0, step=step)
+    assert not session.get_records().captures
+
+
+def test_what_does_not_come_in_its_step_says_so(session):
+    watched(session, nn.ReLU())
+    session.capture(0, "gradient", step=1)
+    session.capture(0, "gradient")
+    ran(session, torch.ones(2))
+    failed, waiting = session.get_records().captures
+    assert (failed.state, failed.sentence) == ("failed", "It did not come in step 1.")
+    assert waiting.state == "waiting"
+
+
+def test_phases_and_micro_steps_are_told_apart(session):
+    watched(session, nn.ReLU(), ["output"])
+    session.capture(0, phase=EVALUATION)
+    session.capture(0, phase=TRAINING, micro=1)
+    probes, model = session.probes, session._opened.model
+    probes.begin_step()
+    for evaluates, size in ((False, 1), (True, 2), (False, 3)):
+        model.train(not evaluates)
+        probes.begin_forward(evaluates)
+        model(torch.ones(size))
+    probes.end_step()
+    evaluated, trained = session.get_records().captures
+    assert (evaluated.shape, evaluated.micro, phase_of(evaluated.phase)) == ((2,), 0, EVALUATION)
+    assert (trained.shape, trained.micro, phase_of(trained.phase)) == ((3,), 1, TRAINING)

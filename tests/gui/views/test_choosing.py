@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
-from inspector_app.gui.client.choice import EACH, EVALUATION, Choice, Reading, Seen
+from inspector_app.gui.client.choice import EACH, Choice, Reading, Seen
 from inspector_app.gui.views.choosing import ChoiceButton
 from inspector_app.gui.views.live_views import LiveViews
+from inspector_app.protocol.phases import EVALUATION
 from tests.gui.fake_backend import make_records
 from tests.gui.test_choice import BACK, EVAL, STEP, TRAIN
 from tests.gui.views.conftest import ROWS, SERIES
