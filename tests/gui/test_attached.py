@@ -50,7 +50,7 @@ def test_what_is_said_of_a_loop():
         "warning",
     )
     held = msgspec.structs.replace(pausing, held=True)
-    assert state_text(held)[0].startswith("Paused before step 1,234.")
+    assert state_text(held)[0].startswith("Paused after step 1,234.")
     assert [budget_text(share) for share in (0.05, 0.125, None)] == [
         "5% budget",
         "12.5% budget",
