@@ -93,6 +93,13 @@ def test_where_there_is_little_room_it_is_cut_and_asks_for_more(qtbot, button):
     assert button.minimumWidth() < wanted.width() // 2
 
 
+@pytest.mark.parametrize("text", ["Training", "Evaluation", "All phases", "Micro-step 2 of 3"])
+def test_nothing_is_cut_where_there_is_room(button, text):
+    button.setText(text)
+    button.resize(button.sizeHint())
+    assert button.shown_text() == text
+
+
 # -- all views ---------------------------------------------------------------------------------
 
 
