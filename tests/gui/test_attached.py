@@ -141,6 +141,14 @@ def test_attaching_again_begins_the_mirror_anew(qtbot, joined):
     assert joined.training.state is not None
 
 
+def test_what_was_said_before_joining_goes(qtbot, joined):
+    joined.session.lose("The training process has ended.", "")
+    assert joined.notices.text
+    joined.session.attach("unix:/nowhere/other", TOKEN)
+    qtbot.waitUntil(lambda: joined.training.state is not None)
+    assert joined.notices.text == ""
+
+
 def test_an_alarm_that_paused_is_told_once(qtbot, joined):
     joined.session.backend.alarms = [
         Alarm(
