@@ -251,6 +251,11 @@ def test_a_picture_says_what_was_chosen(views):
     views.show_view(views.alarms)
     assert views.caption == ""  # alarms are those of all
     views.show_view(views.curves)
+    views.curves.metrics.setCurrentText("Logged by the loop")
+    assert views.curves.logged
+    assert views.caption == ""  # the loop's own numbers are of no phase
+    views.curves.metrics.setCurrentText("Norm")
+    assert views.caption == views.choice.text()
     views.store.clear()
     views.records_arrived()
     assert views.caption == ""
