@@ -149,24 +149,39 @@ def test_what_was_said_before_joining_goes(qtbot, joined):
     assert joined.notices.text == ""
 
 
-def test_an_alarm_that_paused_is_told_once(qtbot, joined):
-    joined.session.backend.alarms = [
-        Alarm(
-            key=0,
-            kind="nan",
-            row=1,
-            path="stem",
-            first_step=7,
-            last_step=7,
-            count=1,
-            worst=2,
-            origin=0,
-            sentence="stem has NaN.",
-            paused=True,
-        )
-    ]
-    qtbot.waitUntil(lambda: "stem has NaN." in joined.notices.text)
-    assert joined.live_panel.views.tabs.tabText(4) == "Alarms (1)"
+PAUSED_BY = Alarm(
+    key=0,
+    kind="nan",
+    row=1,
+    path="stem",
+    first_step=7,
+    last_step=7,
+    count=1,
+    worst=2,
+    origin=0,
+    sentence="stem has NaN.",
+    paused=True,
+)
+
+
+def test_an_alarm_that_paused_is_told_once_in_each_session(qtbot, joined):
+    backend = joined.session.backend
+    for _ in range(2):
+        backend.loop = msgspec.structs.replace(backend.loop, paused=True, held=True)
+        backend.alarms = [PAUSED_BY]
+        qtbot.waitUntil(lambda: "stem has NaN." in joined.notices.text)
+        assert joined.live_panel.views.tabs.tabText(4) == "Alarms (1)"
+        joined.notices.dismiss()
+        joined.session.attach("unix:/nowhere/socket", TOKEN)
+        qtbot.waitUntil(lambda: joined.training.state is not None)
+        joined.notices.dismiss()
+        joined.live_panel.views.forget_alarms()
+
+
+def test_a_loop_that_has_gone_on_since_is_not_said_to_be_paused(qtbot, joined):
+    joined.session.backend.alarms = [PAUSED_BY]
+    qtbot.waitUntil(lambda: joined.live_panel.views.tabs.tabText(4) == "Alarms (1)")
+    assert joined.notices.text == ""
 
 
 def test_thresholds_are_sent_and_drawn(qtbot, joined):

@@ -139,9 +139,7 @@ class Connection(QObject):
     def _failed(self) -> None:
         if not self._greeted:  # else `disconnected` follows and says what it means
             reason = self._socket.errorString().removeprefix("QLocalSocket::connectToServer: ")
-            self._end(
-                f"Nobody answers at {self._place} ({reason}): the process may have ended."
-            )
+            self._end(f"Nobody answers at {self._place} ({reason}): the process may have ended.")
 
     def _end(self, sentence: str) -> None:
         if not self._over:
