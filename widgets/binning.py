@@ -72,6 +72,8 @@ class ValueAxis:
         powers = range(math.floor(largest), math.floor(least) + max(1, decades // 2), -decades)
         # As a person types it: 10.0**-5 is not 1e-05.
         decimals = [float(f"1e{power}") for power in powers]
+        if not decimals and largest > least:  # no decade lies far enough from zero
+            decimals = [float(sizes.max())]
         values = [-size for size in decimals] + [0.0] + decimals[::-1]
         return [value for value in values if low <= value <= high]
 

@@ -40,7 +40,7 @@ class JobPanel(QWidget):
         self._label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
-        self._bar.setFixedWidth(20 * GRID)
+        self._bar.setFixedWidth(16 * GRID)
         self._cancel = QToolButton()
         self._cancel.setIcon(icons.icon("cancel", "muted"))
         self._cancel.setIconSize(QSize(16, 16))

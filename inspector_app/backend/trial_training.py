@@ -117,7 +117,7 @@ def train(
             losses = [*losses[:1], value]
             if not math.isfinite(value):
                 note = (
-                    f"The loss became {value} in step {before + steps:,}, which made no update: "
+                    f"The loss became {value} in step {probes.step:,}, which made no update: "
                     "training stopped there."
                 )
             job.progress(steps, repeat, f"Loss {value:.4g}")

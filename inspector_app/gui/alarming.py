@@ -24,16 +24,20 @@ class Alarming(QObject):
         self._views = views
         self._window = window
         self._paused_by: set[tuple[int, str]] = set()
+        session.opened.connect(lambda _: self._paused_by.clear())
         views.alarms.rules_asked.connect(self.ask_rules)
         views.alarms.clear_asked.connect(self.clear)
 
     def take(self, records: Records) -> None:
         """What came with an answer."""
         self._views.alarms_told(records.alarms, records.alarm_rules)
+        loop = records.training
+        stands = loop is None or loop.paused  # one that has gone on paused before this window came
         for alarm in records.alarms:
             if alarm.paused and (alarm.key, alarm.kind) not in self._paused_by:
                 self._paused_by.add((alarm.key, alarm.kind))
-                self.told.emit(f"Training was paused. {alarm.sentence}", "warning", "")
+                if stands:
+                    self.told.emit(f"Training was paused. {alarm.sentence}", "warning", "")
 
     def ask_rules(self) -> None:
         """Open the dialog for thresholds of alarms."""

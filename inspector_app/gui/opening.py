@@ -152,6 +152,8 @@ class Opening(QObject):
     def _opened(self, opened: Opened) -> None:
         wanted, self._asked = self._asked, None
         if wanted is None:
+            if opened.live:  # joined, perhaps after an attempt that failed
+                self._tell(opened)
             return  # a restart, which others tell of
         self.recent.add(
             RecentTarget(

@@ -79,9 +79,12 @@ class Saving(QObject):
         """Write; may be called from any thread."""
         try:
             write()
-        except (OSError, ExportFailed) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            told = f"{path} was not written: {reason}", "danger", str(error)
+        except ExportFailed as error:  # it names the place
+            told = str(error), "danger", ""
+        except OSError as error:
+            reason = error.strerror or str(error)
+            sentence = f"{path} was not written ({reason}): choose another folder, or make room."
+            told = sentence, "danger", str(error)
         else:
             told = f"{path} was written.", "good", ""
         with suppress(RuntimeError):  # the window was closed meanwhile

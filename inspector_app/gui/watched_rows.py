@@ -107,7 +107,7 @@ class WatchedRows(QObject):
 
     def _levels(self, series: list[Series]) -> Levels | None:
         """The newest records shown of one row: of its values and of its gradient; None without."""
-        step, levels = 0, []
+        levels = []
         for kinds in (_VALUES, _GRADIENTS):
             for kind in kinds:
                 found = (self._store.newest(one.key) for one in series if one.kind == kind)
@@ -121,7 +121,6 @@ class WatchedRows(QObject):
                     )
                     count = max(1, int(records.count[place]))
                     value = math.nan if broken else float(records.norm[place] / np.sqrt(count))
-                    levels.append(Level(kind, value))
-                    step = max(step, int(records.step[place]))
+                    levels.append(Level(kind, value, int(records.step[place])))
                     break
-        return Levels(step, tuple(levels)) if levels else None
+        return Levels(tuple(levels)) if levels else None

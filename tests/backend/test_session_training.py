@@ -210,6 +210,10 @@ def test_a_loss_that_is_not_finite_stops_without_an_update(session, tmp_path):
     assert ran.note == (
         "The loss became nan in step 3, which made no update: training stopped there."
     )
+    again = session.run(repeat=10, mode="train", training=m.TrainSteps())
+    drawn = session.get_records().step.max()
+    assert f"nan in step {drawn}, which" in again.note  # as the plots number it
+    assert drawn > 3
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,9 @@ def test_where_nothing_can_pause_the_reason_is_told(qtbot):
     qtbot.addWidget(dialog)
     assert not dialog.pauses["nan"].isEnabled()
     assert dialog.pauses["nan"].toolTip() == "No training loop runs here."
+
+
+def test_a_share_of_more_than_all_is_refused_with_the_reason(dialog):
+    dialog.limit["saturated"].setText("500")
+    assert dialog.hint.text() == "“500” is no threshold: a number from 0 to 100 is."
+    assert not dialog.ok.isEnabled()

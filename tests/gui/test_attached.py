@@ -50,7 +50,7 @@ def test_what_is_said_of_a_loop():
         "warning",
     )
     held = msgspec.structs.replace(pausing, held=True)
-    assert state_text(held)[0].startswith("Paused before step 1,234.")
+    assert state_text(held)[0].startswith("Paused after step 1,234.")
     assert [budget_text(share) for share in (0.05, 0.125, None)] == [
         "5% budget",
         "12.5% budget",
@@ -141,24 +141,47 @@ def test_attaching_again_begins_the_mirror_anew(qtbot, joined):
     assert joined.training.state is not None
 
 
-def test_an_alarm_that_paused_is_told_once(qtbot, joined):
-    joined.session.backend.alarms = [
-        Alarm(
-            key=0,
-            kind="nan",
-            row=1,
-            path="stem",
-            first_step=7,
-            last_step=7,
-            count=1,
-            worst=2,
-            origin=0,
-            sentence="stem has NaN.",
-            paused=True,
-        )
-    ]
-    qtbot.waitUntil(lambda: "stem has NaN." in joined.notices.text)
-    assert joined.live_panel.views.tabs.tabText(4) == "Alarms (1)"
+def test_what_was_said_before_joining_goes(qtbot, joined):
+    joined.session.lose("The training process has ended.", "")
+    assert joined.notices.text
+    joined.session.attach("unix:/nowhere/other", TOKEN)
+    qtbot.waitUntil(lambda: joined.training.state is not None)
+    assert joined.notices.text == ""
+
+
+PAUSED_BY = Alarm(
+    key=0,
+    kind="nan",
+    row=1,
+    path="stem",
+    first_step=7,
+    last_step=7,
+    count=1,
+    worst=2,
+    origin=0,
+    sentence="stem has NaN.",
+    paused=True,
+)
+
+
+def test_an_alarm_that_paused_is_told_once_in_each_session(qtbot, joined):
+    backend = joined.session.backend
+    for _ in range(2):
+        backend.loop = msgspec.structs.replace(backend.loop, paused=True, held=True)
+        backend.alarms = [PAUSED_BY]
+        qtbot.waitUntil(lambda: "stem has NaN." in joined.notices.text)
+        assert joined.live_panel.views.tabs.tabText(4) == "Alarms (1)"
+        joined.notices.dismiss()
+        joined.session.attach("unix:/nowhere/socket", TOKEN)
+        qtbot.waitUntil(lambda: joined.training.state is not None)
+        joined.notices.dismiss()
+        joined.live_panel.views.forget_alarms()
+
+
+def test_a_loop_that_has_gone_on_since_is_not_said_to_be_paused(qtbot, joined):
+    joined.session.backend.alarms = [PAUSED_BY]
+    qtbot.waitUntil(lambda: joined.live_panel.views.tabs.tabText(4) == "Alarms (1)")
+    assert joined.notices.text == ""
 
 
 def test_thresholds_are_sent_and_drawn(qtbot, joined):

@@ -196,5 +196,7 @@ def test_nobody_there_is_told(qtbot, address):
     connection = Connection(address, TOKEN)
     with qtbot.waitSignal(connection.closed) as closed:
         connection.start()
-    assert closed.args[0].startswith("There is no connection to the backend")
+    place = address.partition(":")[2]
+    assert closed.args[0].startswith(f"Nobody answers at {place} (")
+    assert "QLocalSocket" not in closed.args[0]
     connection.deleteLater()

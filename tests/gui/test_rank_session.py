@@ -123,7 +123,7 @@ def test_the_end_of_the_other_side_is_told_once_and_fails_what_was_asked(qtbot, 
 def test_nobody_there(qtbot, speak, tmp_path):
     _, heard = speak(f"unix:{tmp_path}/nobody")
     qtbot.waitUntil(lambda: bool(heard.ended))
-    assert heard.ended[0].startswith("There is no connection")
+    assert heard.ended[0].startswith("Nobody answers at ")
 
 
 def test_another_token(qtbot, serve, speak):

@@ -78,7 +78,11 @@ def test_a_recording_for_tensorboard(qtbot, saving, tmp_path):
 
 @pytest.mark.parametrize("kind", ["png", "csv", "events"])
 def test_what_cannot_be_written_is_said(qtbot, saving, tmp_path, kind):
-    with qtbot.waitSignal(saving.told, check_params_cb=lambda text, tone, _: tone == "danger"):
+    def said(text, tone, _) -> bool:
+        return tone == "danger" and text.count("was not written (") == text.count("deeper") == 1
+
+    (tmp_path / "missing").touch()
+    with qtbot.waitSignal(saving.told, check_params_cb=said):
         saving.write(kind, tmp_path / "missing" / "deeper")
 
 

@@ -149,3 +149,10 @@ def test_places_of_octaves_are_even():
 def test_ticks_of_octaves_are_powers_of_ten():
     axis = shared_axis(octave_edges(np.array([0]), BINS), np.ones((1, BINS), np.int64), True)
     assert axis.ticks(7) == [-1.0, -1e-4, 0.0, 1e-4, 1.0]
+
+
+def test_octaves_of_less_than_a_decade_have_ticks_at_their_ends():
+    counts = np.ones((1, BINS), np.int64)
+    edges = np.linspace(-4.0, 4.0, BINS + 1)[None]
+    assert shared_axis(edges, counts, True).ticks(7) == [-4.0, 0.0, 4.0]
+    assert ValueAxis(np.array([0.0, 0.5]), True).ticks(7) == [0.0]

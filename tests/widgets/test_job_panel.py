@@ -3,6 +3,7 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QToolButton
 
 from widgets.elided_label import ElidedLabel
 from widgets.job_panel import PATIENCE, JobPanel
+from widgets.theme import GRID
 
 
 @pytest.fixture
@@ -77,6 +78,14 @@ def test_a_long_label_loses_its_middle(panel):
     assert text.startswith("Comparing")
     assert text.endswith("weight")
     assert "…" in text
+
+
+def test_a_loss_can_be_read_in_the_narrowest_panel(panel):
+    panel.setMinimumWidth(36 * GRID)  # as in the main window
+    panel.resize(36 * GRID, 24)
+    panel.start(1, "Loss -0.0001234")
+    panel.show_now()
+    assert panel.findChild(ElidedLabel).shown_text() == "Loss -0.0001234"
 
 
 def test_unknown_jobs_are_passed_over(panel):

@@ -138,7 +138,8 @@ class Connection(QObject):
 
     def _failed(self) -> None:
         if not self._greeted:  # else `disconnected` follows and says what it means
-            self._end(f"There is no connection to the backend: {self._socket.errorString()}.")
+            reason = self._socket.errorString().removeprefix("QLocalSocket::connectToServer: ")
+            self._end(f"Nobody answers at {self._place} ({reason}): the process may have ended.")
 
     def _end(self, sentence: str) -> None:
         if not self._over:

@@ -16,6 +16,7 @@ class Level(NamedTuple):
 
     name: str
     value: float  # NaN where something was NaN or infinite
+    step: int
 
     @property
     def share(self) -> float:
@@ -29,8 +30,12 @@ class Level(NamedTuple):
 class Levels(NamedTuple):
     """What was measured last of one row: its values, then its gradient, where there are any."""
 
-    step: int
     levels: tuple[Level, ...]
+
+    @property
+    def step(self) -> int:
+        """That of the newest."""
+        return max(level.step for level in self.levels)
 
     @property
     def bars(self) -> tuple[float, ...]:
@@ -86,5 +91,6 @@ def watch_text(state: ProbeState | None, levels: Levels | None) -> str:
         lines.append(f"Root mean square in step {count_text(levels.step)}:")
         for level in levels.levels:
             value = "NaN or Inf" if math.isnan(level.value) else value_text(level.value)
-            lines.append(f"    {level.name} {value}")
+            former = f" (step {count_text(level.step)})" if level.step < levels.step else ""
+            lines.append(f"    {level.name} {value}{former}")
     return "\n".join(lines)

@@ -131,7 +131,8 @@ class AlarmRulesDialog(QDialog):
             field.setEnabled(on)
             value = _number(field.text())
             if on and not 0 <= value <= rule.top:
-                problem = f"“{field.text()}” is no threshold: a number of at least 0 is."
+                wanted = "of at least 0" if rule.top == _LARGEST else f"from 0 to {rule.top:g}"
+                problem = f"“{field.text()}” is no threshold: a number {wanted} is."
             limits[rule.kind] = value / rule.scale if on else None
         self.hint.say(
             problem or "Judged in the process of the model, for every step that is measured.",

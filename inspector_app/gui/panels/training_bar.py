@@ -112,7 +112,7 @@ def state_text(state: TrainingState) -> tuple[str, str]:
     """Where a loop stands, in words, and their tone."""
     step = f"step {count_text(state.step)}"
     if state.held:
-        return f"Paused before {step}. The model stands still.", "warning"
+        return f"Paused after {step}. The model stands still.", "warning"
     if state.paused:
         return f"Pausing: the loop stands {state.safe_point}…", "warning"
     parts = [step]

@@ -73,14 +73,20 @@ class ChoiceButton(QToolButton):
         self.setAccessibleName(self.toolTip())
         self.setVisible(bool(text))
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def shown_text(self) -> str:
         """As many of the words as there is room for."""
-        option = QStyleOptionToolButton()
-        self.initStyleOption(option)
-        missing = max(0, self.sizeHint().width() - self.width())
+        missing = self.sizeHint().width() - self.width()
+        if missing <= 0:  # a text cut to its own width, which is rounded, can lose its end
+            return self.text()
         metrics = self.fontMetrics()
         room = metrics.horizontalAdvance(self.text()) - missing
-        option.text = metrics.elidedText(self.text(), Qt.TextElideMode.ElideRight, room)
+        return metrics.elidedText(self.text(), Qt.TextElideMode.ElideRight, room)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint what there is room for."""
+        option = QStyleOptionToolButton()
+        self.initStyleOption(option)
+        option.text = self.shown_text()
         QStylePainter(self).drawComplexControl(QStyle.ComplexControl.CC_ToolButton, option)
 
     @property

@@ -47,6 +47,11 @@ class CurvesView(View):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.empty)
 
+    @property
+    def logged(self) -> bool:
+        """Whether the loop's own numbers are drawn."""
+        return self.metrics.currentText() == _LOGGED
+
     def set_series(self, series: list[NamedSeries]) -> None:
         """Numbers of the loop are offered first, once there are any."""
         super().set_series([one for one in series if one.measured])
@@ -95,8 +100,7 @@ class CurvesView(View):
             plot.canvas.which = which.pop() if len(which) == 1 else ""
             self._made_of = (metric, keys)
             self._drawn.clear()
-        logged = metric == _LOGGED
-        read, keys_of = ("Mean", own_keys) if logged else (metric, self.store.keys)
+        read, keys_of = ("Mean", own_keys) if self.logged else (metric, self.store.keys)
         for key in keys:
             since = self._drawn.get(key, -1)
             new = self.store.since(since + 1)

@@ -170,7 +170,8 @@ class LiveViews(QWidget):
     def caption(self) -> str:
         """What was chosen of what is in sight, for a picture of it; "" where nothing can be."""
         whole = self.view in (self.alarms, self.captured) or self.choice.isHidden()
-        return "" if whole else self.choice.text()
+        logged = self.view is self.curves and self.curves.logged  # of no phase or micro-step
+        return "" if whole or logged else self.choice.text()
 
     def show_view(self, view: View) -> None:
         """Bring a view to the front."""

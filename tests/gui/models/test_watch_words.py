@@ -11,11 +11,11 @@ from inspector_app.protocol.messages import ProbeState
     [(0.0, 0.0), (1e-9, 0.0), (1e-8, 0.0), (1e-3, 0.5), (1.0, 0.8), (1e2, 1.0), (1e30, 1.0)],
 )
 def test_bars_are_logarithmic_and_bounded(value, share):
-    assert Level("output", value).share == pytest.approx(share)
+    assert Level("output", value, 1).share == pytest.approx(share)
 
 
 def test_what_is_not_finite_has_no_length():
-    assert math.isnan(Level("output", math.nan).share)
+    assert math.isnan(Level("output", math.nan, 1).share)
 
 
 def test_sentences_say_how_a_probe_stands():
@@ -27,11 +27,20 @@ def test_sentences_say_how_a_probe_stands():
     never = ProbeState(row=1, state="never fired", reason="Compiled: recompile the model.")
     assert watch_text(never, None) == "Watched: never fired.\nCompiled: recompile the model."
     assert [is_trouble(state) for state in (fired, never)] == [False, True]
-    levels = Levels(1234, (Level("output", 0.5), Level("gradient", math.nan)))
+    levels = Levels((Level("output", 0.5, 1234), Level("gradient", math.nan, 1234)))
     assert watch_text(fired, levels).splitlines()[1:] == [
         "Root mean square in step 1,234:",
         "    output 0.5",
         "    gradient NaN or Inf",
+    ]
+
+
+def test_a_gradient_that_came_last_in_a_step_before_says_in_which():
+    levels = Levels((Level("output", 0.5, 1234), Level("gradient", 0.0, 1000)))
+    assert watch_text(None, levels).splitlines()[1:] == [
+        "Root mean square in step 1,234:",
+        "    output 0.5",
+        "    gradient 0 (step 1,000)",
     ]
 
 

@@ -94,6 +94,13 @@ def test_where_there_is_little_room_it_is_cut_and_asks_for_more(qtbot, button):
     assert button.minimumWidth() < wanted.width() // 2
 
 
+@pytest.mark.parametrize("text", ["Training", "Evaluation", "All phases", "Micro-step 2 of 3"])
+def test_nothing_is_cut_where_there_is_room(button, text):
+    button.setText(text)
+    button.resize(button.sizeHint())
+    assert button.shown_text() == text
+
+
 # -- all views ---------------------------------------------------------------------------------
 
 
@@ -245,6 +252,11 @@ def test_a_picture_says_what_was_chosen(views):
     views.show_view(views.alarms)
     assert views.caption == ""  # alarms are those of all
     views.show_view(views.curves)
+    views.curves.metrics.setCurrentText("Logged by the loop")
+    assert views.curves.logged
+    assert views.caption == ""  # the loop's own numbers are of no phase
+    views.curves.metrics.setCurrentText("Norm")
+    assert views.caption == views.choice.text()
     views.store.clear()
     views.records_arrived()
     assert views.caption == ""
