@@ -207,6 +207,26 @@ class Unhookable(torch.optim.SGD):
         raise RuntimeError("no hooks")
 
 
+class Wrapper(torch.optim.Optimizer):
+    """As accelerate's: an Optimizer that never called ``__init__`` of its base."""
+
+    def __init__(self, *inside):
+        self.__dict__.update(enumerate(inside))
+
+    def step(self, closure=None):
+        self.__dict__[0].step(closure)
+
+
+def test_an_optimizer_inside_of_a_wrapper_tells():
+    model, optimizer = small()
+    wrapper = Wrapper(Wrapper(optimizer))
+    with inspector_app.watch(model, wrapper, window=False) as session:
+        for _ in range(3):
+            wrapper.step()
+        assert session.state.step == 4
+    assert not optimizer._optimizer_step_post_hooks
+
+
 def adam() -> torch.optim.Optimizer:
     return torch.optim.Adam([nn.Parameter(torch.ones(1))])
 
@@ -216,6 +236,8 @@ def adam() -> torch.optim.Optimizer:
     [
         ({"optimizer": "adam"}, TypeError, r"takes a torch\.optim\.Optimizer .*, not str\.$"),
         ({"optimizer": [adam()]}, TypeError, r"of several the one that steps last\), not list\.$"),
+        ({"optimizer": Wrapper()}, TypeError, r"^Wrapper takes no hooks, .* inside of it, or none"),
+        ({"optimizer": Wrapper(adam(), adam())}, TypeError, r"^Wrapper takes no hooks, "),
         ({"loss_scaler": 1024.0}, TypeError, r"takes a GradScaler .*, not float\.$"),
         ({"budget": "5%"}, TypeError, r"^The budget is a share .*, not '5%'\.$"),
         ({"budget": 5}, ValueError, r"^The budget 5 is not between 0 and 1\.$"),

@@ -62,6 +62,8 @@ class StepClock:
         self._told = optimizer is not None  # the end of steps is told, not guessed
         self._inside = 0  # outermost forwards under way: 0 or 1, more where it calls itself
         self._forwards = 0  # of this step
+        self._updating = 0  # calls of the optimizer's step() under way, one in the other
+        self._began_with = 0  # forwards, when the last of them began
         self._updates = 0  # of the loss scaler before the last of them
         self._stepped = False  # the optimizer, since the loss scaler's last update
         self._scaler_hook: ScalerHook | None = None
@@ -152,11 +154,21 @@ class StepClock:
         return self._thread == threading.get_ident()
 
     def _update_begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if self._updating and (self._forwards != self._began_with or not _nests(optimizer)):
+            self._updating = 0  # the former raised
+        self._began_with = self._forwards
+        self._updating += 1
+        if self._updating > 1:  # where a subclass calls super().step(), both tell
+            return
         # A fused optimizer divides by the scale itself, in the step, unless that is done already.
         scaled = getattr(optimizer, "grad_scale", None) is not None
         self._probes.before_update(scaled)
 
     def _update_ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        self._updating -= 1
+        if self._updating:
+            self._updating = max(0, self._updating)  # -1: its beginning was not told
+            return
         self._probes.after_update()
         self._stepped = True
         self._inside = 0  # a forward that Ctrl+C broke off told of no end
@@ -171,8 +183,30 @@ class StepClock:
 
     def _end_step(self) -> None:
         self._thread = threading.get_ident()
-        self._forwards = 0
+        self._forwards = self._updating = self._began_with = 0
         self._probes.end_step()
         self._loss_scale.forget()
         self._safe_point()
         self._probes.begin_step()
+
+
+def _nests(optimizer: Any) -> bool:
+    """Whether ``step()`` of its class and that of a base both run hooks, as torch had them do."""
+    steps = [vars(kind).get("step") for kind in type(optimizer).__mro__]
+    return sum(hasattr(step, "hooked") for step in steps) > 1
+
+
+def hookable(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """The optimizer itself, or the one inside of it where it is a wrapper without hooks.
+
+    Such as accelerate's.  Raises TypeError where there is no such one.
+    """
+    if "_optimizer_step_pre_hooks" in vars(optimizer):
+        return optimizer
+    inside = [held for held in vars(optimizer).values() if isinstance(held, torch.optim.Optimizer)]
+    if len(inside) != 1:
+        raise TypeError(
+            f"{type(optimizer).__name__} takes no hooks, since it never called "
+            "Optimizer.__init__(): give watch() the optimizer inside of it, or none."
+        )
+    return hookable(inside[0])
