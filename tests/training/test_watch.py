@@ -115,6 +115,31 @@ def test_edits_are_carried_out_between_two_steps(joined):
         assert torch.equal(model[0].weight, frozen)
 
 
+def test_edits_reach_what_the_loop_has_put_in_the_place_of_a_module(joined):
+    model, optimizer = small()
+    with (
+        inspector_app.watch(model, optimizer, window=False) as session,
+        joined(session) as peer,
+    ):
+        before = peer.result(m.Attach()).table
+        model[0] = nn.Linear(4, 8)
+        model.append(nn.Linear(2, 1))
+        first = m.Selection(patterns=["0"])
+        asked = [
+            peer.ask(m.PlanFreeze(selection=first)),
+            peer.ask(m.Freeze(selection=first)),
+            peer.ask(m.Freeze(selection=m.Selection(patterns=["3"]))),
+        ]
+        until(lambda: len(session._executor._tasks) == len(asked))
+        optimizer.step()  # a safe point
+        planned, edited, again = (peer.answer(number).result for number in asked)
+        assert planned.tensors == 2
+        assert not model[0].weight.requires_grad
+        assert len(edited.change.inserted.ids) == 3
+        assert len(again.change.inserted.ids) == 0
+        assert len(peer.result(m.Attach()).table.ids) == len(before.ids) + 3
+
+
 def test_a_paused_loop_goes_on_when_the_last_window_is_gone(joined):
     model, optimizer = small()
     with inspector_app.watch(model, optimizer, window=False) as session:
