@@ -432,6 +432,31 @@ def test_a_parameter_that_cannot_be_read_breaks_no_update(probes, name, kinds):
     assert len(probes.records().key) == 0
 
 
+def test_a_sparse_gradient_leaves_values_and_updates_measured(probes):
+    model = nn.Embedding(8, 3, sparse=True)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    clock = StepClock(model, optimizer, None, probes, lambda: None)
+    kinds = ("value", "parameter gradient", "optimizer gradient", "update")
+    probes.watch_parameter(0, model.weight, "weight", kinds)
+    probes.watch_parameter(1, model.weight, "tied", ("optimizer gradient",))
+    for _ in range(2):
+        model(torch.arange(4)).sum().backward()
+        optimizer.step()
+    clock.close()
+    found = probes.records()
+    measured = {series.key: series.kind for series in found.series}
+    assert [measured[key] for key in found.key.tolist()] == ["value", "update"] * 2
+    assert sorted(probes.failures) == [
+        f"The {what} is left out: tensors of layout torch.sparse_coo are not measured."
+        for what in (
+            "optimizer gradient of tied",
+            "optimizer gradient of weight",
+            "parameter gradient of weight",
+        )
+    ]
+    assert [state.state for state in probes.states] == ["fired", "stopped"]
+
+
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_what_is_computed_anew_belongs_to_the_forward_that_trained(probes, reentrant):
     """An evaluation in the middle of a step, before the backward, changes nothing in that."""
