@@ -301,4 +301,4 @@ class GradientHook(ProbeHook):
 def short(error: BaseException) -> str:
     """An error in a few words."""
     text = str(error).strip().split("\n", 1)[0]
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {text[:200].rstrip('.')}" if text else type(error).__name__
