@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -219,6 +221,20 @@ def test_after_closing_nothing_is_left(hook_guard):
     train(model, optimizer, 1)
     session.step()  # does no harm any more
     session.log(loss=1.0)
+
+
+@pytest.mark.parametrize("closed", [inspector_app.watch, inspector_app.inspect])
+def test_a_closed_session_keeps_no_model(closed):
+    """In a notebook its name stays behind."""
+    model, optimizer = small()
+    arguments = (model, optimizer) if closed is inspector_app.watch else (model,)
+    with closed(*arguments, window=False) as session:
+        train(model, optimizer, 1)
+    gone = weakref.ref(model[0].weight)
+    del model, optimizer, arguments
+    gc.collect()
+    assert gone() is None
+    session.close()
 
 
 def test_what_is_no_module_is_refused():

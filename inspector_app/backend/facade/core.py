@@ -50,6 +50,8 @@ class Core:
         if isinstance(self._opened, Checkpoint):
             self._opened.close()
         self._opened = None
+        if self._adopted:  # it outlives this session, and must not be kept by it
+            vars(self).pop("_tree", None)
         self._laid_on = None
         self._materialised = False
         gc.unfreeze()

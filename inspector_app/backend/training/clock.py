@@ -59,6 +59,7 @@ class StepClock:
         self._safe_point = safe_point
         self._loss_scale = probes.loss_scale = LossScale(loss_scaler)
         self._optimizer = optimizer
+        self._optimizer_tells = optimizer is not None
         self._told = optimizer is not None  # the end of steps is told, not guessed
         self._inside = 0  # outermost forwards under way: 0 or 1, more where it calls itself
         self._forwards = 0  # of this step
@@ -91,7 +92,7 @@ class StepClock:
     @property
     def kind(self) -> str:
         """Where the safe point is, in words."""
-        if self._optimizer is not None:
+        if self._optimizer_tells:
             return "after each optimizer.step()"
         if self._told:
             return "at each session.step()"
@@ -112,6 +113,7 @@ class StepClock:
                 handle.remove()
         if self._scaler_hook is not None:
             self._scaler_hook.remove()
+        self._optimizer = None  # which holds the model
 
     def step(self) -> None:
         """The loop says that a step is over."""
