@@ -100,6 +100,8 @@ def why_unreadable(tensor: torch.Tensor) -> str:
         return "it has no data (meta device)"
     if type(tensor).__name__ == "FakeTensor":
         return "it has no data (a FakeTensor)"
+    if type(tensor).__name__ == "DTensor":  # to read one may wait for all ranks
+        return "it is spread over several ranks (a DTensor)"
     if tensor.is_nested:
         return "nested tensors are not measured"
     if tensor.is_quantized:

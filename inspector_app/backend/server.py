@@ -67,30 +67,37 @@ class Server:
 
     def start(self, socket_path: str = "") -> str:
         """Listen at a Unix socket, or on loopback TCP with ""; return the address to connect to."""
-        if socket_path:
-            listener = self._loop.run_until_complete(
-                asyncio.start_unix_server(self._welcome, socket_path)
-            )
-            os.chmod(socket_path, 0o600)
-            address = f"unix:{socket_path}"
-        else:
-            listener = self._loop.run_until_complete(
-                asyncio.start_server(self._welcome, "127.0.0.1", 0)
-            )
-            address = f"tcp:127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        self._listener = listener
-        self._thread = threading.Thread(
+        # All in the thread: that of the caller may run a loop already, as in a notebook.
+        thread = threading.Thread(
             target=self._loop.run_forever, name="inspector-server", daemon=True
         )
-        self._thread.start()
-        return address
+        thread.start()
+        try:
+            self._listener = asyncio.run_coroutine_threadsafe(
+                self._listen(socket_path), self._loop
+            ).result()
+        except BaseException:
+            self._end(thread)
+            raise
+        self._thread = thread
+        if not socket_path:
+            return f"tcp:127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
+        os.chmod(socket_path, 0o600)
+        return f"unix:{socket_path}"
+
+    async def _listen(self, socket_path: str) -> asyncio.Server:
+        if socket_path:
+            return await asyncio.start_unix_server(self._welcome, socket_path)
+        return await asyncio.start_server(self._welcome, "127.0.0.1", 0)
 
     def stop(self) -> None:
         """Close the listener and every connection, end the thread.  May be called twice."""
         thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        wait([asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop)], _PATIENCE)
+        if thread is not None:
+            wait([asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop)], _PATIENCE)
+            self._end(thread)
+
+    def _end(self, thread: threading.Thread) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         thread.join(_PATIENCE)
         if not thread.is_alive():  # else it is stuck, and ends with the process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
 import secrets
@@ -212,6 +213,25 @@ def test_silent_strangers_do_not_lock_out_for_ever(served, monkeypatch):
     finally:
         for stranger in strangers:
             stranger.close()
+
+
+def test_it_starts_where_a_loop_of_events_runs_already(tmp_path):
+    """As in each cell of a notebook."""
+
+    async def cell() -> None:
+        server = Server(StubSession(), ThreadExecutor(), TOKEN)
+        with Peer(server.start(str(tmp_path / "socket")), TOKEN, greet=False):
+            server.stop()
+
+    asyncio.run(cell())
+
+
+def test_a_place_that_cannot_be_listened_at_leaves_no_thread(tmp_path):
+    server = Server(StubSession(), ThreadExecutor(), TOKEN)
+    with pytest.raises(FileNotFoundError):
+        server.start(str(tmp_path / "missing" / "socket"))
+    server.stop()
+    assert "inspector-server" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_who_comes_while_the_server_stops_is_closed(tmp_path):

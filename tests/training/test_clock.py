@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -48,6 +49,53 @@ def test_an_optimizer_tells(probes):
     assert found.step.tolist() == [1] * 4 + [2] * 4 + [3] * 4
     assert found.micro.tolist() == [0, 0, 1, 1] * 3
     assert "optimizer.step()" in clock.kind
+
+
+class Later(torch.optim.SGD):
+    """Evaluates its closure by itself, and can fail after the update of its base."""
+
+    fails = False
+
+    def step(self, closure=None):
+        if closure is not None:
+            closure()
+        super().step()
+        if self.fails:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("closure", [False, True])
+def test_a_step_that_calls_that_of_its_base_is_one(probes, closure):
+    model, _ = model_and_optimizer()  # torch lets the base's step run hooks from now on
+    optimizer = Later(model.parameters(), 0.1)
+    safe: list[int] = []
+    clock = StepClock(model, optimizer, None, probes, lambda: safe.append(probes.step))
+    probes.watch_parameter(0, model[0].weight, "0.weight", ("update",))
+    for fails in (False, True, False, True, False):
+        optimizer.fails = fails
+        with pytest.raises(KeyboardInterrupt) if fails else nullcontext():
+            if closure:
+                optimizer.step(lambda: model(torch.randn(4, 3)).sum().backward())
+            else:
+                train(model, optimizer)
+    clock.close()
+    steps = [1, 2, 3, 4, 5] if closure else [1, 2, 3]  # with a closure that of the base tells
+    assert safe == steps
+    assert probes.records().step.tolist() == steps
+
+
+def test_a_step_that_raised_is_made_again(probes):
+    model, optimizer = model_and_optimizer()
+    safe: list[int] = []
+    clock = StepClock(model, optimizer, None, probes, lambda: safe.append(probes.step))
+    handle = optimizer.register_step_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        optimizer.step()
+    handle.remove()
+    for _ in range(2):
+        optimizer.step()
+    clock.close()
+    assert safe == [1, 2]
 
 
 def test_the_loop_tells(probes):
@@ -382,6 +430,31 @@ def test_a_parameter_that_cannot_be_read_breaks_no_update(probes, name, kinds):
     clock.close()
     assert [word in sentence for sentence in probes.failures] == [True]
     assert len(probes.records().key) == 0
+
+
+def test_a_sparse_gradient_leaves_values_and_updates_measured(probes):
+    model = nn.Embedding(8, 3, sparse=True)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    clock = StepClock(model, optimizer, None, probes, lambda: None)
+    kinds = ("value", "parameter gradient", "optimizer gradient", "update")
+    probes.watch_parameter(0, model.weight, "weight", kinds)
+    probes.watch_parameter(1, model.weight, "tied", ("optimizer gradient",))
+    for _ in range(2):
+        model(torch.arange(4)).sum().backward()
+        optimizer.step()
+    clock.close()
+    found = probes.records()
+    measured = {series.key: series.kind for series in found.series}
+    assert [measured[key] for key in found.key.tolist()] == ["value", "update"] * 2
+    assert sorted(probes.failures) == [
+        f"The {what} is left out: tensors of layout torch.sparse_coo are not measured."
+        for what in (
+            "optimizer gradient of tied",
+            "optimizer gradient of weight",
+            "parameter gradient of weight",
+        )
+    ]
+    assert [state.state for state in probes.states] == ["fired", "stopped"]
 
 
 @pytest.mark.parametrize("reentrant", [True, False])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +117,31 @@ def test_edits_are_carried_out_between_two_steps(joined):
         assert torch.equal(model[0].weight, frozen)
 
 
+def test_edits_reach_what_the_loop_has_put_in_the_place_of_a_module(joined):
+    model, optimizer = small()
+    with (
+        inspector_app.watch(model, optimizer, window=False) as session,
+        joined(session) as peer,
+    ):
+        before = peer.result(m.Attach()).table
+        model[0] = nn.Linear(4, 8)
+        model.append(nn.Linear(2, 1))
+        first = m.Selection(patterns=["0"])
+        asked = [
+            peer.ask(m.PlanFreeze(selection=first)),
+            peer.ask(m.Freeze(selection=first)),
+            peer.ask(m.Freeze(selection=m.Selection(patterns=["3"]))),
+        ]
+        until(lambda: len(session._executor._tasks) == len(asked))
+        optimizer.step()  # a safe point
+        planned, edited, again = (peer.answer(number).result for number in asked)
+        assert planned.tensors == 2
+        assert not model[0].weight.requires_grad
+        assert len(edited.change.inserted.ids) == 3
+        assert len(again.change.inserted.ids) == 0
+        assert len(peer.result(m.Attach()).table.ids) == len(before.ids) + 3
+
+
 def test_a_paused_loop_goes_on_when_the_last_window_is_gone(joined):
     model, optimizer = small()
     with inspector_app.watch(model, optimizer, window=False) as session:
@@ -215,6 +242,20 @@ def test_after_closing_nothing_is_left(hook_guard):
     session.log(loss=1.0)
 
 
+@pytest.mark.parametrize("closed", [inspector_app.watch, inspector_app.inspect])
+def test_a_closed_session_keeps_no_model(closed):
+    """In a notebook its name stays behind."""
+    model, optimizer = small()
+    arguments = (model, optimizer) if closed is inspector_app.watch else (model,)
+    with closed(*arguments, window=False) as session:
+        train(model, optimizer, 1)
+    gone = weakref.ref(model[0].weight)
+    del model, optimizer, arguments
+    gc.collect()
+    assert gone() is None
+    session.close()
+
+
 def test_what_is_no_module_is_refused():
     with pytest.raises(TypeError, match=r"takes a torch\.nn\.Module, not int"):
         inspector_app.watch(5)
@@ -226,6 +267,26 @@ class Unhookable(torch.optim.SGD):
         raise RuntimeError("no hooks")
 
 
+class Wrapper(torch.optim.Optimizer):
+    """As accelerate's: an Optimizer that never called ``__init__`` of its base."""
+
+    def __init__(self, *inside):
+        self.__dict__.update(enumerate(inside))
+
+    def step(self, closure=None):
+        self.__dict__[0].step(closure)
+
+
+def test_an_optimizer_inside_of_a_wrapper_tells():
+    model, optimizer = small()
+    wrapper = Wrapper(Wrapper(optimizer))
+    with inspector_app.watch(model, wrapper, window=False) as session:
+        for _ in range(3):
+            wrapper.step()
+        assert session.state.step == 4
+    assert not optimizer._optimizer_step_post_hooks
+
+
 def adam() -> torch.optim.Optimizer:
     return torch.optim.Adam([nn.Parameter(torch.ones(1))])
 
@@ -235,6 +296,8 @@ def adam() -> torch.optim.Optimizer:
     [
         ({"optimizer": "adam"}, TypeError, r"takes a torch\.optim\.Optimizer .*, not str\.$"),
         ({"optimizer": [adam()]}, TypeError, r"of several the one that steps last\), not list\.$"),
+        ({"optimizer": Wrapper()}, TypeError, r"^Wrapper takes no hooks, .* inside of it, or none"),
+        ({"optimizer": Wrapper(adam(), adam())}, TypeError, r"^Wrapper takes no hooks, "),
         ({"loss_scaler": 1024.0}, TypeError, r"takes a GradScaler .*, not float\.$"),
         ({"budget": "5%"}, TypeError, r"^The budget is a share .*, not '5%'\.$"),
         ({"budget": 5}, ValueError, r"^The budget 5 is not between 0 and 1\.$"),

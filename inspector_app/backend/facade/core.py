@@ -21,7 +21,7 @@ from inspector_app.protocol import messages as m
 from inspector_app.protocol.changes import RowsChange, change_of_rows, difference
 from inspector_app.protocol.errors import RefusedError, RequestError
 from inspector_app.protocol.presets import spoken
-from inspector_app.protocol.table import Flag, Int32
+from inspector_app.protocol.table import Flag, Int32, RowTable
 
 
 class Core:
@@ -35,6 +35,7 @@ class Core:
         self._opened: OpenModel | Checkpoint | None = None
         self._disabled: dict[str, str] = {}
         self._tree: Tree
+        self._shown: RowTable | None = None  # of a live model: what was told of it last
         self._laid_on: Int32 | None = None  # ids of rows that got values while it was opened
         self._materialised = False  # whether a forward gave lazy tensors their shapes
         self._probes = ProbeSet()
@@ -49,6 +50,8 @@ class Core:
         if isinstance(self._opened, Checkpoint):
             self._opened.close()
         self._opened = None
+        if self._adopted:  # it outlives this session, and must not be kept by it
+            vars(self).pop("_tree", None)
         self._laid_on = None
         self._materialised = False
         gc.unfreeze()
@@ -72,6 +75,8 @@ class Core:
         """The open model; raises RefusedError with the reason where it cannot do ``operation``."""
         self._check(operation)
         assert isinstance(self._opened, OpenModel)
+        if self._adopted:  # its own program may have replaced parts of it
+            self._rebuilt(ran=False)
         return self._opened
 
     def _check(self, operation: str) -> None:
@@ -145,12 +150,19 @@ class Core:
             if change.empty:  # new values show in no column, yet these are the rows that changed
                 change = change_of_rows(self._tree.table, positions)
         return m.Edited(
-            change=change,
+            change=self._told(change),
             totals=self._totals(),
             history=self._journal.history,
             refused=refused or [],
             notes=notes or [],
         )
+
+    def _told(self, change: RowsChange) -> RowsChange:
+        """What to tell of a change: of a live model all that is new since it was told of last."""
+        if self._shown is None:
+            return change
+        since, self._shown = difference(self._shown, self._tree.table), self._tree.table
+        return change if since.empty else since
 
     def _settled(self) -> Int32 | None:
         """Ids of rows whose values were loaded or initialised; None where nothing was loaded."""

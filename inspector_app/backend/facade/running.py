@@ -197,7 +197,9 @@ class Running(Core):
         if not edit.touched:  # stopped before the first step
             edit.forget()
         change = difference(before, self._tree.table)
-        return self._ran(trained, edited.change if change.empty else change, edited.history)
+        if change.empty or self._shown is not None:  # of a live model that edit has told all
+            change = edited.change
+        return self._ran(trained, change, edited.history)
 
     def _run_forwards(
         self,
@@ -229,7 +231,7 @@ class Running(Core):
         return m.Ran(
             forwards=self._probes.step - first,
             seconds=seconds,
-            change=self._rebuilt(),
+            change=self._told(self._rebuilt()),
             totals=self._totals(),
         )
 
@@ -243,7 +245,7 @@ class Running(Core):
         return m.Ran(
             forwards=trained.steps,
             seconds=trained.seconds,
-            change=change,
+            change=self._told(change),
             totals=self._totals(),
             first_loss=first,
             last_loss=last,

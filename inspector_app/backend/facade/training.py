@@ -87,6 +87,7 @@ class Training(Core):
         if not self._adopted or not isinstance(self._opened, OpenModel):
             raise RequestError("There is no live model here: open a target instead.")
         tree = self._tree
+        self._shown = tree.table
         return m.Opened(
             kind="model",
             target=self._opened.target,

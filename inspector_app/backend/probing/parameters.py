@@ -34,6 +34,7 @@ class ParameterProbe(Probe):
     ) -> None:
         super().__init__(owner, row, path, kinds)
         self._before: tuple[Floats, float, int] | None = None  # a sample, its RMS, most elements
+        self._unreadable: set[ProbeKind] = set()
         self._handle: RemovableHandle | None = None
         self.move_to(parameter)
 
@@ -119,14 +120,18 @@ class ParameterProbe(Probe):
         owner = self._owner
         if not self.armed or not owner.active or torch.compiler.is_compiling():
             return
+        if kind in self._unreadable:
+            return
         start = perf_counter()
         self.fired += 1
         try:
             key = owner.series_key(self.row, "", kind, self.path)
             with apart():
                 reason = owner.take(tensor, key, 0, phase, count=count)
-            if reason:
-                raise ValueError(reason)
+            if reason:  # of this kind alone: a sparse gradient belongs to a dense parameter
+                self._unreadable.add(kind)
+                self.armed = not self._unreadable >= self.kinds
+                owner.failed(self.row, kind, f"The {kind} of {self.path} is left out: {reason}.")
         except Exception as error:  # noqa: BLE001 - the person's training must go on
             self._stop(kind, error)
         self._count(start)

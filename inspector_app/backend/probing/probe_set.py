@@ -59,7 +59,7 @@ class ProbeSet:
         self.seen = 0  # the last step in which a tensor was taken
         self.loss_scale = LossScale()  # by which gradients are too large
         self.ended = 0  # steps that were measured to their end
-        self._probes: dict[int, tuple[ModuleProbe, nn.Module, RemovableHandle]] = {}
+        self._probes: dict[int, tuple[ModuleProbe, nn.Module]] = {}
         self._parameters: dict[int, ParameterProbe] = {}
         self._kept: list[RemovableHandle] = []
         self._flushed = 0.0
@@ -123,7 +123,7 @@ class ProbeSet:
             measured = {(series.row, series.kind) for series in self._by_key}
             stopped = {row: sentence for (row, _), sentence in self._failures.items()}
         probes: list[Probe] = [
-            *(probe for probe, _, _ in list(self._probes.values())),
+            *(probe for probe, _ in list(self._probes.values())),
             *list(self._parameters.values()),
         ]
         hooks = {probe.row: probe.spent for probe in probes}
@@ -176,9 +176,12 @@ class ProbeSet:
         name = path or type(module).__name__
         wanted = frozenset(kinds)
         if row in self._probes:
-            probe, watched, _ = self._probes[row]
+            probe, watched = self._probes[row]
             if watched is module and probe.armed:
+                other = ("input" in wanted) != ("input" in probe.kinds)
                 probe.kinds = wanted
+                if other:
+                    probe.hook(module)
                 return
             self.unwatch(row)
         if issubclass(type(module), torch.jit.ScriptModule):
@@ -188,10 +191,11 @@ class ProbeSet:
         self._forget_failures(row)
         probe = ModuleProbe(self, row, name, wanted)
         try:
-            handle = nn.Module.register_forward_hook(module, probe)
+            probe.hook(module)
         except (AttributeError, TypeError, RuntimeError) as error:
+            probe.unhook()
             raise RefusedError(f"{name} cannot be watched: {short(error)}.") from error
-        self._probes[row] = (probe, module, handle)
+        self._probes[row] = (probe, module)
 
     def watch_parameter(
         self, row: int, parameter: torch.Tensor, path: str, kinds: Iterable[ProbeKind]
@@ -206,11 +210,10 @@ class ProbeSet:
 
         So a copy of the model is measured in its place; ``other`` returns what it does not know.
         """
-        for row, (probe, module, handle) in list(self._probes.items()):
-            handle.remove()
+        for row, (probe, module) in list(self._probes.items()):
             there = other(module)
-            again = nn.Module.register_forward_hook(there, probe)
-            self._probes[row] = (probe, there, again)
+            probe.hook(there)
+            self._probes[row] = (probe, there)
         for parameter in self._parameters.values():
             parameter.move_to(other(parameter.parameter))
 
@@ -223,9 +226,9 @@ class ProbeSet:
             parameter.remove()
         entry = self._probes.pop(row, None)
         if entry is not None:
-            probe, _, handle = entry
+            probe, _ = entry
             probe.armed = False  # a copy of the hook dict, or a graph, may still hold it
-            handle.remove()
+            probe.unhook()
 
     def clear(self) -> None:
         """Remove all hooks; may be called again."""

@@ -1,10 +1,11 @@
 """Probes: temporary hooks that measure what modules take, put out and get as gradients.
 
-A probe of a module is one *forward hook*.  It walks the output and, for gradients, hangs a hook on
-each tensor in it: full backward hooks never fire for dict outputs, break in-place operations that
-follow and cost thirty times as much.  It never returns anything (whatever a hook returns replaces
-the output), never builds an autograd graph, draws no random number and never breaks the forward: an
-error in a probe disarms it and leaves a sentence in ``failures``.
+A probe of a module is one *forward hook*, and another before the forward where inputs are asked
+for.  It walks the output and, for gradients, hangs a hook on each tensor in it: full backward hooks
+never fire for dict outputs, break in-place operations that follow and cost thirty times as much.
+It never returns anything (whatever a hook returns replaces the output), never builds an autograd
+graph, draws no random number and never breaks the forward: an error in a probe disarms it and
+leaves a sentence in ``failures``.
 
 What hooking changes, and what a probe cannot see:
 
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils.hooks import RemovableHandle
 
 from inspector_app.backend.probing.leaves import leaves
 from inspector_app.protocol.messages import Phase, ProbeKind
@@ -116,6 +118,23 @@ class ModuleProbe(Probe):
         self._keys: dict[tuple[ProbeKind, str], int] = {}  # -> key of its series; -1: not measured
         self._forward = -1
         self._calls = [0, 0]  # in the forward, and as it is computed anew
+        self._begun = [0, 0]  # the same, of calls whose input was seen
+        self._handles: list[RemovableHandle] = []
+
+    def hook(self, module: nn.Module) -> None:
+        """Stand on this module, and on none other any more."""
+        self.unhook()
+        self._handles.append(nn.Module.register_forward_hook(module, self))
+        if "input" in self.kinds:
+            before = InputHook(self)
+            handle = nn.Module.register_forward_pre_hook(module, before, with_kwargs=True)
+            self._handles.append(handle)
+
+    def unhook(self) -> None:
+        """Take the hooks away."""
+        handles, self._handles = self._handles, []
+        for handle in handles:
+            handle.remove()
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """Measure one call of the module; a forward hook."""
@@ -130,7 +149,7 @@ class ModuleProbe(Probe):
         start = perf_counter()
         try:
             with apart():
-                self._see(module, inputs, output)
+                self._see(module, output)
         except Exception as error:  # noqa: BLE001 - the person's forward must go on
             self.disarm(error)
         self._count(start)
@@ -140,24 +159,34 @@ class ModuleProbe(Probe):
         self.armed = False
         self._owner.failed(self.row, "", f"The probe on {self.path} stopped: {short(error)}")
 
-    def _see(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def _firing(self, module: nn.Module, ends: bool) -> Firing:
+        """Which firing this is; at the end of a call or as it begins."""
         owner = self._owner
         if owner.forwards != self._forward:
-            self._forward, self._calls = owner.forwards, [0, 0]
+            self._forward, self._calls, self._begun = owner.forwards, [0, 0], [0, 0]
         anew = _in_backward() != -1
-        call = self._calls[anew]
-        self._calls[anew] += 1
-        self.fired += 1
+        calls = self._calls if ends else self._begun
+        call = calls[anew]
+        calls[anew] += 1
         phase = _RECOMPUTE if anew else 0
         forward, evaluates = owner.anew if anew else (owner.forward, owner.evaluates)
         if module.__dict__.get("training") is True:
             phase |= _TRAIN
         elif evaluates:
             phase |= _EVALUATION
-        kinds = self.kinds
-        if "input" in kinds:
-            for leaf, tensor in leaves(inputs):
-                self._measure("input", leaf, tensor, (call, phase, forward), module)
+        return call, phase, forward
+
+    def see_inputs(self, module: nn.Module, inputs: Any, named: dict[str, Any]) -> None:
+        """Measure what a call takes, by place and by name."""
+        firing = self._firing(module, False)
+        for held in (inputs, named):
+            for leaf, tensor in leaves(held):
+                self._measure("input", leaf, tensor, firing, module)
+
+    def _see(self, module: nn.Module, output: Any) -> None:
+        owner, kinds = self._owner, self.kinds
+        firing = self._firing(module, True)
+        self.fired += 1
         wants_output, wants_gradient = "output" in kinds, "gradient" in kinds
         if not (wants_output or wants_gradient):
             return
@@ -165,11 +194,11 @@ class ModuleProbe(Probe):
         for leaf, tensor in leaves(output):
             found = True
             if wants_output:
-                self._measure("output", leaf, tensor, (call, phase, forward), module)
+                self._measure("output", leaf, tensor, firing, module)
             if wants_gradient and tensor.requires_grad:
                 key = self._key("gradient", leaf, module)
                 if key >= 0:
-                    hook = GradientHook(self, key, leaf, (call, phase, forward))
+                    hook = GradientHook(self, key, leaf, firing)
                     handle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
                     if tensor.is_leaf:  # it outlives this forward, and so would the hook
                         owner.keep(handle)
@@ -202,6 +231,33 @@ class ModuleProbe(Probe):
                 return  # a dry run: the next forward may be real
             self._keys[kind, leaf] = -1
             self._owner.failed(self.row, leaf, f"{self.path}{leaf} is left out: {reason}.")
+
+
+class InputHook(ProbeHook):
+    """The hook before a call of a watched module, which may change its input in place.
+
+    Another hook that comes later may still change what the module gets.
+    """
+
+    def __init__(self, probe: ModuleProbe) -> None:
+        self._probe = probe
+
+    def __call__(self, module: nn.Module, inputs: Any, named: dict[str, Any]) -> None:
+        """Measure the input; a forward pre-hook."""
+        probe = self._probe
+        if not probe.armed or not probe._owner.active:
+            return
+        if torch.compiler.is_compiling() or torch._C._is_tracing():
+            return
+        if _in_functorch() is not None:
+            return  # which the probe tells
+        start = perf_counter()
+        try:
+            with apart():
+                probe.see_inputs(module, inputs, named)
+        except Exception as error:  # noqa: BLE001 - the person's forward must go on
+            probe.disarm(error)
+        probe._count(start)
 
 
 class GradientHook(ProbeHook):
@@ -245,4 +301,4 @@ class GradientHook(ProbeHook):
 def short(error: BaseException) -> str:
     """An error in a few words."""
     text = str(error).strip().split("\n", 1)[0]
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {text[:200].rstrip('.')}" if text else type(error).__name__

@@ -59,9 +59,12 @@ class StepClock:
         self._safe_point = safe_point
         self._loss_scale = probes.loss_scale = LossScale(loss_scaler)
         self._optimizer = optimizer
+        self._optimizer_tells = optimizer is not None
         self._told = optimizer is not None  # the end of steps is told, not guessed
         self._inside = 0  # outermost forwards under way: 0 or 1, more where it calls itself
         self._forwards = 0  # of this step
+        self._updating = 0  # calls of the optimizer's step() under way, one in the other
+        self._began_with = 0  # forwards, when the last of them began
         self._updates = 0  # of the loss scaler before the last of them
         self._stepped = False  # the optimizer, since the loss scaler's last update
         self._scaler_hook: ScalerHook | None = None
@@ -89,7 +92,7 @@ class StepClock:
     @property
     def kind(self) -> str:
         """Where the safe point is, in words."""
-        if self._optimizer is not None:
+        if self._optimizer_tells:
             return "after each optimizer.step()"
         if self._told:
             return "at each session.step()"
@@ -110,6 +113,7 @@ class StepClock:
                 handle.remove()
         if self._scaler_hook is not None:
             self._scaler_hook.remove()
+        self._optimizer = None  # which holds the model
 
     def step(self) -> None:
         """The loop says that a step is over."""
@@ -152,11 +156,21 @@ class StepClock:
         return self._thread == threading.get_ident()
 
     def _update_begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if self._updating and (self._forwards != self._began_with or not _nests(optimizer)):
+            self._updating = 0  # the former raised
+        self._began_with = self._forwards
+        self._updating += 1
+        if self._updating > 1:  # where a subclass calls super().step(), both tell
+            return
         # A fused optimizer divides by the scale itself, in the step, unless that is done already.
         scaled = getattr(optimizer, "grad_scale", None) is not None
         self._probes.before_update(scaled)
 
     def _update_ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        self._updating -= 1
+        if self._updating:
+            self._updating = max(0, self._updating)  # -1: its beginning was not told
+            return
         self._probes.after_update()
         self._stepped = True
         self._inside = 0  # a forward that Ctrl+C broke off told of no end
@@ -171,8 +185,30 @@ class StepClock:
 
     def _end_step(self) -> None:
         self._thread = threading.get_ident()
-        self._forwards = 0
+        self._forwards = self._updating = self._began_with = 0
         self._probes.end_step()
         self._loss_scale.forget()
         self._safe_point()
         self._probes.begin_step()
+
+
+def _nests(optimizer: Any) -> bool:
+    """Whether ``step()`` of its class and that of a base both run hooks, as torch had them do."""
+    steps = [vars(kind).get("step") for kind in type(optimizer).__mro__]
+    return sum(hasattr(step, "hooked") for step in steps) > 1
+
+
+def hookable(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """The optimizer itself, or the one inside of it where it is a wrapper without hooks.
+
+    Such as accelerate's.  Raises TypeError where there is no such one.
+    """
+    if "_optimizer_step_pre_hooks" in vars(optimizer):
+        return optimizer
+    inside = [held for held in vars(optimizer).values() if isinstance(held, torch.optim.Optimizer)]
+    if len(inside) != 1:
+        raise TypeError(
+            f"{type(optimizer).__name__} takes no hooks, since it never called "
+            "Optimizer.__init__(): give watch() the optimizer inside of it, or none."
+        )
+    return hookable(inside[0])

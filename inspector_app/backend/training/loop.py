@@ -17,7 +17,7 @@ from torch import nn
 from inspector_app.backend.jobs import SafePointExecutor
 from inspector_app.backend.session import Session
 from inspector_app.backend.training.budget import Budget
-from inspector_app.backend.training.clock import StepClock
+from inspector_app.backend.training.clock import StepClock, hookable
 from inspector_app.backend.training.forking import remember, unhook
 from inspector_app.backend.training.gate import Gate
 from inspector_app.backend.training.publishing import (
@@ -65,6 +65,7 @@ class TrainingSession:
                 "watch() takes a torch.optim.Optimizer as its optimizer (of several the one that "
                 f"steps last), not {type(optimizer).__name__}."
             )
+        optimizer = None if optimizer is None else hookable(optimizer)
         if loss_scaler is not None and not hasattr(loss_scaler, "get_scale"):
             raise TypeError(
                 "watch() takes a GradScaler as its loss_scaler, or what has get_scale() like it, "

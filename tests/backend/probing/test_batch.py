@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from inspector_app.backend.probing.batch import SAMPLE, Batch, sample_places
 from inspector_app.backend.probing.records import ROW, Rows
 from inspector_app.protocol.sampling import sample_error
+from tests.backend.strange_tensors import distributed_tensor, two_ranks
 
 NAMES = ROW.names or ()
 FLOATS = {name for name in NAMES if np.issubdtype(ROW[name].base, np.floating)}
@@ -251,6 +252,12 @@ def test_unreadable_tensors_are_refused_with_a_reason(batch):
         with pytest.raises(ValueError, match=word):
             batch.take(tensor, WHERE)
     assert len(batch) == 0
+
+
+def test_a_tensor_of_several_ranks_is_not_read(batch):
+    """To find its extremes, each rank would wait for all others to do the same."""
+    with two_ranks(), pytest.raises(ValueError, match="several ranks"):
+        batch.take(distributed_tensor(), WHERE)
 
 
 def test_the_callers_context_changes_nothing(batch):

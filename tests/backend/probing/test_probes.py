@@ -267,6 +267,51 @@ def test_inputs_can_be_measured(probes):
     assert found.minimum[0] == found.maximum[0] == 7.0
 
 
+class Named(nn.Module):
+    """Calls a module by name, which changes its input in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Doubles()
+
+    def forward(self, x):
+        return self.inner(x * 1, more={"y": x * 3}) + self.inner(x * 5)
+
+
+class Doubles(nn.Module):
+    def forward(self, x, more=None):
+        return x.mul_(2)
+
+
+@pytest.mark.parametrize("before", [(), ("output",)])
+def test_inputs_are_those_before_the_call_and_those_by_name(probes, before, hook_guard):
+    model = hook_guard(Named())
+    if before:
+        probes.watch(0, model.inner, "inner", before)
+    probes.watch(0, model.inner, "inner", ("input",))
+    probes.begin_step()
+    model(torch.full((2, 3), 7.0))
+    copy.deepcopy(model)(torch.ones(2, 3))
+    found = probes.records()
+    leaf = {series.key: series.leaf for series in found.series}
+    assert [
+        (leaf[key], call, value)
+        for key, call, value in zip(found.key, found.call, found.maximum, strict=True)
+    ] == [("[0]", 0, 7.0), ('["more"]["y"]', 0, 21.0), ("[0]", 1, 35.0)]
+    probes.unwatch(0)
+
+
+def test_an_error_in_the_walk_of_an_input_never_reaches_the_forward(probes):
+    class Broken(dict):
+        def items(self):
+            raise ZeroDivisionError
+
+    probes.watch(0, model := Doubles(), "m", ("input", "output"))
+    model(torch.ones(2), more=Broken())
+    assert "ZeroDivisionError" in probes.failures[0]
+    assert probes.states[0].state == "stopped"
+
+
 # -- what goes wrong -----------------------------------------------------------------------------
 
 
