@@ -226,8 +226,14 @@ class CurveCanvas(PlotCanvas):
                 if echo:
                     self._paint_hollow(painter, plot, drawn.middle or drawn.outline, pen.color())
                 self._paint_broken(painter, plot, drawn)
+        if self._marked is not None:
+            self.paint_mark(painter, plot, self._across(self._marked, plot))
         if self._cursor is not None:
             self._paint_cursor(painter, plot, self._cursor)
+
+    def _across(self, step: int, plot: QRect) -> int:
+        first, last = self._steps
+        return plot.left() + round((step - first) / (last - first) * (plot.width() - 1))
 
     def _down(self, values: Floats, plot: QRect) -> Floats:
         low, high = self._values
@@ -308,8 +314,7 @@ class CurveCanvas(PlotCanvas):
         )
 
     def _paint_cursor(self, painter: QPainter, plot: QRect, step: int) -> None:
-        first, last = self._steps
-        across = plot.left() + round((step - first) / (last - first) * (plot.width() - 1))
+        across = self._across(step, plot)
         painter.setPen(self.cursor_pen())
         painter.drawLine(across, plot.top(), across, plot.bottom())
         for curve in self.shown():
@@ -318,9 +323,9 @@ class CurveCanvas(PlotCanvas):
                 continue
             down = float(self._down(curve.points.values[place : place + 1], plot)[0])
             if math.isfinite(down):
-                self._paint_mark(painter, across, round(down), curve_pen(curve.number).color())
+                self._paint_point(painter, across, round(down), curve_pen(curve.number).color())
 
     @staticmethod
-    def _paint_mark(painter: QPainter, across: int, down: int, colour: QColor) -> None:
+    def _paint_point(painter: QPainter, across: int, down: int, colour: QColor) -> None:
         painter.fillRect(across - 4, down - 4, 9, 9, current_theme().base)
         painter.fillRect(across - 3, down - 3, 7, 7, colour)

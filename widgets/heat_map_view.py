@@ -71,6 +71,12 @@ class HeatMapView(HistoryCanvas):
         first, last = self._range
         return plot.left() + round((step - first) / (last - first) * plot.width())
 
+    def _middle(self, step: int, plot: QRect) -> int:
+        """Of the column of a step, or of the one before it."""
+        column = self.column(step)
+        left = self._across(float(self._history.steps[column]), plot)
+        return (left + self._across(float(self._ends[column]), plot)) // 2
+
     def _bands(self, plot: QRect) -> tuple[list[Band], QRect]:
         """The lines beside the axis, and what is left of the plot for its rows."""
         rows, inner, bands = self.rows, QRect(plot), []
@@ -128,6 +134,8 @@ class HeatMapView(HistoryCanvas):
         self._paint_gaps(painter, plot)
         self._paint_axes(painter, plot, bands, inner)
         self._paint_key(painter, plot)
+        if self._marked is not None:
+            self.paint_mark(painter, plot, self._middle(self._marked, plot))
         if self._cursor is not None:
             self._paint_cursor(painter, plot, bands, inner)
 
@@ -230,7 +238,7 @@ class HeatMapView(HistoryCanvas):
         step, line = self._cursor
         left = self._across(step, plot)
         right = self._across(float(self._ends[self.column(step)]), plot)
-        middle = (left + right) // 2
+        middle = self._middle(step, plot)
         painter.setPen(self.cursor_pen())
         painter.drawLine(middle, plot.top(), middle, plot.bottom())
         cell = QRect(left - 1, 0, max(3, right - left), 0)

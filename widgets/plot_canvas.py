@@ -34,6 +34,7 @@ _LOW = 20 * GRID  # height below which words give way to the plot
 _FOOT = 2 * GRID + GRID // 2  # numbers below the plot
 _LABEL = 2 * GRID  # what the numbers below the plot are
 _PAD = GRID
+_MARK = 5  # pixels, the foot of a mark
 
 
 class Tick(NamedTuple):
@@ -80,6 +81,7 @@ class PlotCanvas(QWidget):
         self._underline = ""
         self._sentence = sentence
         self._reading = ""
+        self._marked: int | None = None  # step
         self._pending = False
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -103,6 +105,12 @@ class PlotCanvas(QWidget):
         """What is said while there is nothing to draw."""
         self._sentence = sentence
         self.refresh()
+
+    def mark(self, step: int | None) -> None:
+        """Mark a step, or none."""
+        if step != self._marked:
+            self._marked = step
+            self.refresh()
 
     def refresh(self) -> None:
         """Paint with the next frame; a hidden plot waits until it is shown."""
@@ -293,6 +301,17 @@ class PlotCanvas(QWidget):
         border = current_theme().border
         painter.fillRect(plot.left() - 1, plot.top(), 1, plot.height() + 1, border)
         painter.fillRect(plot.left() - 1, plot.bottom() + 1, plot.width() + 1, 1, border)
+
+    def paint_mark(self, painter: QPainter, plot: QRect, across: int) -> None:
+        """A line through the step that is marked, on a foot: not to be taken for the cursor's."""
+        if plot.left() <= across <= plot.right():
+            theme = current_theme()
+            painter.fillRect(across - 1, plot.top(), 3, plot.height(), theme.base)
+            painter.fillRect(across, plot.top(), 1, plot.height(), theme.warning)
+            for line in range(_MARK):
+                painter.fillRect(
+                    across - line, plot.bottom() + 1 + line, 2 * line + 1, 1, theme.warning
+                )
 
     def cursor_pen(self) -> QPen:
         """Lines that mark where the cursor reads."""

@@ -120,18 +120,19 @@ class RidgeView(HistoryCanvas):
         """Ridges from the oldest to the newest, then the axes."""
         theme = current_theme()
         count = len(self._ridges)
-        marked = None
+        held, read = self._held(), None
         for number, ridge in enumerate(self._ridges):
             age = (number + 1) / count
             path = ridge_path(ridge, plot)
-            painter.setPen(mix(theme.accent, theme.base, 0.35 + 0.65 * age))
-            painter.setBrush(mix(theme.accent, theme.base, 0.06 + 0.26 * age))
+            colour = theme.warning if ridge is held else theme.accent
+            painter.setPen(mix(colour, theme.base, 1 if ridge is held else 0.35 + 0.65 * age))
+            painter.setBrush(mix(colour, theme.base, 0.06 + 0.26 * age))
             if self.rows:
                 painter.drawPath(path)
             if self._cursor is not None and self.column(self._cursor[0]) == ridge.column:
-                marked = ridge, path
-        if marked is not None and self._cursor is not None and self.rows:
-            ridge, path = marked
+                read = ridge, path
+        if read is not None and self._cursor is not None and self.rows:
+            ridge, path = read
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(theme.text)
             painter.drawPath(path)
@@ -140,7 +141,7 @@ class RidgeView(HistoryCanvas):
             painter.drawLine(across, plot.top(), across, plot.bottom())
             top = round(ridge.floor - float(ridge.heights[self._cursor[1]]))
             painter.fillRect(across - 2, top - 2, 5, 5, theme.text)
-        self._paint_steps(painter, plot, None if marked is None else marked[0])
+        self._paint_steps(painter, plot, None if read is None else read[0], held)
         axis = self._binned.axis
         if axis is not None:
             values = axis.ticks(max(2, plot.width() // (9 * GRID)))
@@ -152,13 +153,22 @@ class RidgeView(HistoryCanvas):
             painter.setPen(theme.muted)
             painter.drawText(plot, Qt.AlignmentFlag.AlignCenter, "no finite value")
 
-    def _paint_steps(self, painter: QPainter, plot: QRect, marked: Ridge | None) -> None:
-        """Numbers of steps at the right: the one that is read, the newest, and what fits."""
+    def _held(self) -> Ridge | None:
+        """The ridge of the step that is marked, or the one drawn before it."""
+        if self._marked is None or not self._ridges:
+            return None
+        place = int(np.searchsorted(self.stops(), self.column(self._marked), side="right")) - 1
+        return self._ridges[max(0, place)]
+
+    def _paint_steps(
+        self, painter: QPainter, plot: QRect, read: Ridge | None, held: Ridge | None
+    ) -> None:
+        """Numbers of steps at the right: those read and marked, the newest, and what fits."""
         theme, face, history = current_theme(), faces(), self._history
         painter.setFont(face.numbers)
         tall = face.numbers_metrics.height()
         taken: list[int] = []
-        first = [ridge for ridge in (marked,) if ridge is not None]
+        first = [ridge for ridge in (read, held) if ridge is not None]
         for ridge in (*first, *reversed(self._ridges)):
             bad = [
                 word
@@ -169,7 +179,9 @@ class RidgeView(HistoryCanvas):
                 continue
             taken.append(ridge.floor)
             words = " ".join([count_text(int(history.steps[ridge.column])), *bad[:1]])
-            painter.setPen(theme.text if ridge is marked else theme.muted)
+            painter.setPen(
+                theme.text if ridge is read else theme.warning if ridge is held else theme.muted
+            )
             if bad:
                 painter.setPen(theme.danger)
             painter.drawText(plot.right() + GRID, ridge.floor + 3, words)

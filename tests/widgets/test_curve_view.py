@@ -245,3 +245,14 @@ def test_the_table_holds_the_curves_that_are_shown(view):
     assert len(view.columns()["step"]) == 3
     view.set_shown(9, False)
     assert [len(column) for column in view.columns().values()] == [0, 0, 0]
+
+
+def test_a_marked_step_has_a_line(view):
+    feed(view, 7, [1, 2, 4])
+    assert not count_colour(image_of(view.canvas), LIGHT.warning.name())
+    view.canvas.mark(1)
+    plot, place = view.canvas.plot_rect(), point(view, 1, 2)
+    image = image_of(view.canvas)
+    assert image.pixelColor(place.x(), plot.top() + 2) == LIGHT.warning
+    view.canvas.mark(7)  # not among those drawn
+    assert not count_colour(image_of(view.canvas), LIGHT.warning.name())

@@ -318,3 +318,17 @@ def test_the_key_of_the_colours_leaves_the_numbers_of_the_axis_free(view, monkey
     other = [y for y in range(height) if with_key.copy(0, y, 700, 1) != without.copy(0, y, 700, 1)]
     assert all(y >= height - 16 for y in other)
     assert bool(other) == (not view.low)
+
+
+def test_a_marked_step_has_a_line_through_its_column(view):
+    image = show(view, four_steps())
+    assert not count_colour(image, LIGHT.warning.name())
+    view.mark(2)
+    image = image_of(view)
+    across = view._middle(2, view.plot_rect())
+    assert abs(across - place_of(view, 2, 0.5).x()) <= 1
+    plot = view.plot_rect()
+    assert image.pixelColor(across, plot.top()) == LIGHT.warning
+    assert image.pixelColor(across, plot.bottom()) == LIGHT.warning
+    view.mark(None)
+    assert not count_colour(image_of(view), LIGHT.warning.name())

@@ -142,3 +142,14 @@ def test_heights_are_shares_of_each_step(view):
     view.set_logarithmic(True)
     view.set_octaves(True)
     assert not image_of(view).isNull()
+
+
+def test_the_ridge_of_a_marked_step_stands_out(view):
+    image = show(view, peaks(12))
+    assert not count_colour(image, LIGHT.warning.name())
+    view.mark(5)
+    assert view._held().column == 5
+    assert count_colour(image_of(view), LIGHT.warning.name()) > 20
+    show(view, plots.history(300))
+    view.mark(100)
+    assert view._held().column == max(one for one in view.stops() if one <= 100)

@@ -148,14 +148,19 @@ class RecordsStore:
                 if apart:
                     self._newest[without_call(key)] = (block, offset)
 
-    def since(self, sequence: int) -> list[Records]:
-        """Records from a sequence number on, in parts of some."""
+    def since(self, sequence: int, until: int | None = None) -> list[Records]:
+        """Records from a sequence number on, and below another one, in parts of some."""
         found: list[Records] = []
         for part in reversed(self._parts):
             first = int(np.searchsorted(part.sequence, sequence))
             if first == len(part.sequence):
                 break
-            found.append(part if not first else cut(part, slice(first, None)))
+            last = len(part.sequence)
+            if until is not None:
+                last = int(np.searchsorted(part.sequence, until))
+            if first < last:
+                whole = last - first == len(part.sequence)
+                found.append(part if whole else cut(part, slice(first, last)))
             if first:
                 break
         return found[::-1]

@@ -100,11 +100,12 @@ class CurvesView(View):
             plot.canvas.which = which.pop() if len(which) == 1 else ""
             self._made_of = (metric, keys)
             self._drawn.clear()
+        plot.canvas.mark(self.step)
         read, keys_of = ("Mean", own_keys) if self.logged else (metric, self.store.keys)
         for key in keys:
             since = self._drawn.get(key, -1)
-            new = self.store.since(since + 1)
-            self._drawn[key] = self.store.next - 1
+            new = self.store.since(since + 1, self.until)
+            self._drawn[key] = (self.until or self.store.next) - 1
             steps, values = curve_of(new, key, read, keys_of)
             if len(steps):
                 plot.append(key, steps, values)

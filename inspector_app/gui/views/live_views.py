@@ -323,11 +323,9 @@ class LiveViews(QWidget):
     def _hold_toggled(self, held: bool) -> None:
         if held:
             self._follow_newest()
-            self._slid(self.slider.value())
+            self._look_at(self.slider.value(), self.store.next)
         else:
-            for view in self.views:
-                view.step = None
-            self._draw()
+            self._look_at(None, None)
 
     def _follow_newest(self) -> None:
         first, last = self._span()
@@ -340,8 +338,11 @@ class LiveViews(QWidget):
         if not self.hold.isChecked():  # a person moved it
             with QSignalBlocker(self.hold):
                 self.hold.setChecked(True)
+        self._look_at(step, self.view.until)
+
+    def _look_at(self, step: int | None, until: int | None) -> None:
         for view in self.views:
-            view.step = step
+            view.hold(step, until)
         self._draw()
 
     def _show_step(self) -> None:

@@ -111,6 +111,7 @@ class OverTimeView(View):
         for one, plot in zip(shown, self._plots, strict=True):
             plot.set_title(one.title, self._how_sampled(one.key))
             plot.which = one.which
+            plot.mark(self.step)
             if self._bring_up_to_date(one.key) or plot.octaves != self.octaves.isChecked():
                 plot.set_octaves(self.octaves.isChecked())
                 plot.refresh()
@@ -213,8 +214,8 @@ class OverTimeView(View):
     def _bring_up_to_date(self, key: int) -> bool:
         """Append what was mirrored since; returns whether that was anything."""
         since = self._drawn.get(key, -1)
-        new = self.store.since(since + 1)
-        self._drawn[key] = self.store.next - 1
+        new = self.store.since(since + 1, self.until)
+        self._drawn[key] = (self.until or self.store.next) - 1
         records = history_of(new, key, self.store.keys)
         records = _one_a_step(records)
         if not len(records.steps):

@@ -30,6 +30,7 @@ class View(QWidget):
         self.series: list[NamedSeries] = []
         self.selected: set[int] = set()  # rows of the tree
         self.step: int | None = None  # the one looked back at; None: the newest
+        self.until: int | None = None  # sequence number up to which is drawn while that is so
         self.options = QWidget()
         row = QHBoxLayout(self.options)
         row.setContentsMargins(0, 0, 0, 0)
@@ -45,6 +46,10 @@ class View(QWidget):
 
     def draw(self) -> None:
         """Draw all that is mirrored; called at most once a frame, and only while in sight."""
+
+    def hold(self, step: int | None, until: int | None) -> None:
+        """Look back at a step and draw nothing newer than was there, or the newest again."""
+        self.step, self.until = step, until
 
     def row_of(self, key: int) -> int:
         """The row that a series belongs to; -1 for none."""

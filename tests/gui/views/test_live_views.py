@@ -195,6 +195,28 @@ def test_held_pictures_stay_and_the_slider_goes_back(qtbot, views):
     assert views.step_line.text() == "step 16"
 
 
+def test_plots_over_steps_are_held_too(views):
+    """They mark the step, and draw nothing newer when they are brought to the front."""
+    views.hold.click()
+    fill(views.store, 5)
+    views.records_arrived()
+    views.slider.setValue(4)
+    views.show_view(views.over_time)
+    (history,) = {len(history) for history in views.over_time._histories.values()}
+    assert history == 12
+    assert {plot._marked for plot in views.over_time._plots} == {4}
+    views.show_view(views.curves)
+    assert views.curves._plot.columns()["step"].max() == 11
+    assert views.curves._plot.canvas._marked == 4
+    views.slider.setValue(6)
+    assert views.curves._plot.canvas._marked == 6
+    views.hold.click()
+    assert views.curves._plot.canvas._marked is None
+    assert views.curves._plot.columns()["step"].max() == 16
+    views.show_view(views.over_time)
+    assert {len(history) for history in views.over_time._histories.values()} == {17}
+
+
 def test_a_series_without_a_record_by_the_step_looked_at_has_none(views):
     newest = views.store.answers[-1]
     late = NamedSeries(9, ROWS[1], 99, "output", "late")
