@@ -69,6 +69,8 @@ class FactsView(QWidget):
         bar = self._text.verticalScrollBar()
         place = bar.value()
         self._write()
+        # Its own cursor was carried to the end, and is scrolled to when the widget is shown.
+        self._text.moveCursor(QTextCursor.MoveOperation.Start)
         bar.setValue(place if same else 0)
         self._copy.setVisible(bool(title or sections))
 

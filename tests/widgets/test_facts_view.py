@@ -91,3 +91,15 @@ def test_clearing_hides_the_copy_button(view):
     view.clear()
     assert not view.findChild(QToolButton).isVisible()
     assert view.text() == ""
+
+
+def test_what_was_written_while_hidden_is_shown_from_the_top(qtbot):
+    view = FactsView()
+    qtbot.addWidget(view)
+    view.resize(300, 100)
+    view.set_sections("a", [("Many", [FactLine(str(number), "x") for number in range(40)])])
+    view.show()
+    image_of(view)
+    view.resize(260, 120)
+    image_of(view)
+    assert view.findChild(QTextEdit).verticalScrollBar().value() == 0

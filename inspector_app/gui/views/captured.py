@@ -141,7 +141,7 @@ class CapturedView(View):
         self._side.setCurrentWidget(self._page)  # first: a hidden text scrolls as it likes
         listed = "Values" if values.total <= len(values.values) else f"First {SHOWN} values"
         self.facts.set_sections(
-            self._title(capture),
+            f"{self._title(capture)}  {_moment(capture)}",
             [
                 ("Statistics of all elements", _lines(capture) + statistics_lines(statistics)),
                 (listed, value_lines(capture.shape, values)),
