@@ -1,12 +1,15 @@
-"""A window that joins late sees the model as it is, not as it was when it was last looked at."""
+"""A window that joins late sees the model and the loop as they are, not as they were."""
 
 from __future__ import annotations
+
+import threading
 
 import pytest
 import torch
 from torch import nn
 
 import inspector_app
+from inspector_app.backend import server
 from inspector_app.gui.client.session import ClientSession
 from inspector_app.protocol import messages as m
 from inspector_app.protocol.changes import apply
@@ -99,3 +102,30 @@ def test_a_window_asks_as_it_joins(qtbot, client):
         optimizer.step()
         qtbot.waitUntil(lambda: bool(told))
         check(apply(opened.args[0].table, told[0].change))
+
+
+def test_requests_end_with_the_thread_of_the_loop(joined, monkeypatch):
+    """It failed, as where a training thread raises; the process lives on."""
+    monkeypatch.setattr(server, "SAFE_POINT_PATIENCE", 0.05)
+    model, optimizer = small()
+    fail = threading.Event()
+
+    def loop() -> None:
+        optimizer.step()
+        fail.wait(30)
+
+    with inspector_app.watch(model, optimizer, window=False) as session, joined(session) as peer:
+        thread = threading.Thread(target=loop)
+        thread.start()
+        until(lambda: session.state.step == 2)
+        asked = peer.ask(m.Freeze(selection=m.Selection(patterns=["0"])))
+        waits = peer.receive()
+        assert isinstance(waits, m.Progress)
+        fail.set()
+        answer = peer.answer(asked)
+        assert isinstance(answer, m.Failure)
+        assert (answer.kind, "has ended" in answer.sentence) == ("refused", True)
+        assert peer.messages == []  # it was told once that it waits
+        assert model[0].weight.requires_grad
+        assert len(peer.result(m.Attach()).table) == 8
+        thread.join()
