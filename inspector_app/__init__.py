@@ -35,8 +35,9 @@ def watch(
     nothing at first; else patterns of modules.  ``budget`` is the share of a step that probes may
     take; with None nothing is ever thinned out.  ``exact`` makes all statistics of all elements of
     what is watched, not of samples: several times as much work, less with numba installed.
-    ``window`` False opens none: ``inspector-app attach`` finds the session.  Raises TypeError
-    or ValueError for arguments that make no sense, and then leaves nothing on the model.
+    ``window`` False opens none: ``inspector-app attach`` finds the session.  Where no folder
+    for that can be written, its address is "" and training goes on without a window.  Raises
+    TypeError or ValueError for arguments that make no sense, and then leaves nothing on the model.
     """
     from inspector_app.backend.training.loop import TrainingSession
 
@@ -49,7 +50,8 @@ def inspect(model: torch.nn.Module, *, window: bool = True, title: str = "") -> 
     """Look at a model from a notebook or a debugger stop; returns at once.
 
     Whatever the window asks for is carried out in a thread beside yours: let the model stand still
-    while you edit it.  ``close()`` the session, or use it as a context manager.
+    while you edit it.  ``close()`` the session, or use it as a context manager.  Raises
+    RefusedError where no folder can be written by which windows find it.
     """
     from inspector_app.backend.training.stop import StoppedSession
 

@@ -18,8 +18,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from inspector_app.protocol.errors import Cancelled
+from inspector_app.protocol.errors import Cancelled, RefusedError
 
+_ENDED = (
+    "The thread that ran the training loop has ended: there is no safe point any more at which "
+    "this could be carried out."
+)
 PROGRESS_INTERVAL = 0.05  # seconds: at most 20 reports a second
 
 
@@ -94,6 +98,11 @@ class Task:
             error = raised
         self._on_done(result, error)
 
+    def refuse(self, error: BaseException) -> None:
+        """Answer with an error in place of carrying the work out; from any thread."""
+        self.started = True
+        self._on_done(None, error)
+
     def progress(self, done: int, total: int, label: str) -> None:
         """See :class:`Job`; reports closer than 50 ms together are dropped, save the last one."""
         now = time.monotonic()
@@ -128,6 +137,9 @@ class Executor(Protocol):
     def interrupt(self) -> None:
         """Run those tasks now, in the middle of another one that is at a safe point."""
 
+    def refuse_if_ended(self) -> None:
+        """Answer what waits, where the thread has ended that would carry it out; from any."""
+
 
 class InlineExecutor:
     """Carries a task out while it is submitted."""
@@ -141,6 +153,9 @@ class InlineExecutor:
         return False
 
     def interrupt(self) -> None:
+        """Nothing ever waits."""
+
+    def refuse_if_ended(self) -> None:
         """Nothing ever waits."""
 
 
@@ -181,16 +196,24 @@ class _QueueExecutor:
         while (task := self._next(interrupting=True)) is not None:
             task.run(self)
 
+    def refuse_if_ended(self) -> None:
+        """See :class:`Executor`; our own thread ends with the queue."""
+
     def close(self) -> None:
         """End the queue; what still waits is answered as cancelled."""
         with self._arrived:
             self._closed = True
-            left = list(self._tasks)
-            self._tasks.clear()
+            left = self._take_all()
             self._arrived.notify_all()
         for task in left:
             task.cancel()
             task.run(self)
+
+    def _take_all(self) -> list[Task]:
+        """Empty the queue, whose lock is held."""
+        left = list(self._tasks)
+        self._tasks.clear()
+        return left
 
 
 class ThreadExecutor(_QueueExecutor):
@@ -215,6 +238,7 @@ class SafePointExecutor(_QueueExecutor):
     def __init__(self, on_submit: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self._on_submit = on_submit
+        self._thread: threading.Thread | None = None  # of the last safe point
 
     def submit(self, task: Task) -> None:
         """Put ``task`` at the end of the queue and say so; from any thread."""
@@ -223,7 +247,20 @@ class SafePointExecutor(_QueueExecutor):
 
     def safe_point(self) -> None:
         """Run all that waits; called by a training loop between two steps.  Cheap when idle."""
+        self._thread = threading.current_thread()
         while self._tasks:
             task = self._next(interrupting=False)
             if task is not None:
                 task.run(self)
+
+    def refuse_if_ended(self) -> None:
+        """See :class:`Executor`; where a thread lives on, as that of a notebook, nothing is known.
+
+        Another thread may still begin to train: then later requests are carried out there.
+        """
+        if self._thread is None or self._thread.is_alive():
+            return
+        with self._arrived:
+            left = self._take_all()
+        for task in left:
+            task.refuse(RefusedError(_ENDED))

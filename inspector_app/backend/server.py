@@ -256,14 +256,19 @@ class _Connection:
             may_interrupt=not isinstance(request, _NO_INTERRUPTION),
         )
         self._pending[number] = task
-        self._loop.call_later(SAFE_POINT_PATIENCE, self._tell_if_waiting, number)
+        self._loop.call_later(SAFE_POINT_PATIENCE, self._look_after, number)
         self._executor.submit(task)
 
-    def _tell_if_waiting(self, number: int) -> None:
+    def _look_after(self, number: int, told: bool = False) -> None:
+        """Tell that a request still waits, or that it would wait for ever."""
+        self._executor.refuse_if_ended()
         task = self._pending.get(number)
-        if task is not None and not task.started:
+        if task is None or task.started or self._writer.is_closing():
+            return
+        if not told:
             label = "Waiting until the model can be changed"
             self._send(m.Progress(self._session.id, number, 0, 0, label))
+        self._loop.call_later(SAFE_POINT_PATIENCE, self._look_after, number, True)
 
     def _soon(self, function: Any, *arguments: Any) -> None:
         # RuntimeError: the loop is closed, the server was stopped while this request ran.

@@ -16,7 +16,7 @@ from inspector_app.backend.jobs import (
     Task,
     ThreadExecutor,
 )
-from inspector_app.protocol.errors import Cancelled, RequestError
+from inspector_app.protocol.errors import Cancelled, RefusedError, RequestError
 
 
 class Outcomes:
@@ -142,6 +142,31 @@ def test_safe_point_runs_in_the_callers_thread(outcomes):
     assert outcomes.order == []
     executor.safe_point()
     assert outcomes.results == {"a": threading.get_ident()}
+
+
+def test_what_waits_is_refused_when_the_thread_of_the_safe_points_has_ended(outcomes):
+    executor, go_on = SafePointExecutor(), threading.Event()
+
+    def loop() -> None:
+        executor.safe_point()
+        go_on.wait(30)
+
+    executor.submit(outcomes.task("a", lambda job: threading.get_ident()))
+    executor.refuse_if_ended()  # no safe point was seen: nothing is known
+    thread = threading.Thread(target=loop)
+    thread.start()
+    wait_for(lambda: outcomes.results == {"a": thread.ident})
+    executor.submit(outcomes.task("b", lambda job: pytest.fail("ran in no thread of the loop")))
+    executor.refuse_if_ended()
+    assert outcomes.order == ["a"]
+    go_on.set()
+    thread.join()
+    executor.refuse_if_ended()
+    assert isinstance(outcomes.errors["b"], RefusedError)
+    assert "has ended" in outcomes.errors["b"].sentence
+    executor.submit(outcomes.task("c", lambda job: 3))
+    executor.safe_point()  # another thread trains on
+    assert outcomes.results["c"] == 3
 
 
 def test_close_answers_what_waits(outcomes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
 from torch import nn
 
 from inspector_app.backend.facade.core import Core
@@ -11,6 +12,7 @@ from inspector_app.backend.jobs import NO_JOB, Job
 from inspector_app.backend.opening import OpenModel
 from inspector_app.backend.tree import build_tree
 from inspector_app.protocol import messages as m
+from inspector_app.protocol.changes import change_of_rows
 from inspector_app.protocol.errors import RequestError
 
 _LOOP = "The training loop runs this model itself."
@@ -84,14 +86,12 @@ class Training(Core):
 
     def attach(self, job: Job = NO_JOB) -> m.Opened:
         """The live model as it was last looked at; may be called from any thread."""
-        if not self._adopted or not isinstance(self._opened, OpenModel):
-            raise RequestError("There is no live model here: open a target instead.")
-        tree = self._tree
+        opened, tree = self._live(), self._tree
         self._shown = tree.table
         return m.Opened(
             kind="model",
-            target=self._opened.target,
-            title=self._opened.title,
+            target=opened.target,
+            title=opened.title,
             path="",
             arguments={},
             device="cpu",
@@ -106,6 +106,21 @@ class Training(Core):
             history=self._journal.history,
             watched=self.probes.rows,
         )
+
+    def look_again(self, job: Job = NO_JOB) -> m.Edited:
+        """Walk the live model anew: its program may have replaced, added or frozen parts of it."""
+        self._live()
+        self._rebuilt(ran=False)
+        return m.Edited(
+            change=self._told(change_of_rows(self._tree.table, np.empty(0, np.int32))),
+            totals=self._totals(),
+            history=self._journal.history,
+        )
+
+    def _live(self) -> OpenModel:
+        if not self._adopted or not isinstance(self._opened, OpenModel):
+            raise RequestError("There is no live model here: open a target instead.")
+        return self._opened
 
     def pause(self, job: Job = NO_JOB) -> m.Done:
         """Let the loop stand at its next safe point; may be called from any thread."""

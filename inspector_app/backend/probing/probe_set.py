@@ -435,6 +435,11 @@ class ProbeSet:
         with self._lock:
             self._failures[row, leaf] = sentence
 
+    def mended(self, row: int, leaf: str) -> None:
+        """Forget the sentence about what is measured again."""
+        with self._lock:
+            self._failures.pop((row, leaf), None)
+
     def _forget_failures(self, row: int) -> None:
         with self._lock:
             for key in [key for key in self._failures if key[0] == row]:

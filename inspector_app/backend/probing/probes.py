@@ -119,6 +119,7 @@ class ModuleProbe(Probe):
         self._forward = -1
         self._calls = [0, 0]  # in the forward, and as it is computed anew
         self._begun = [0, 0]  # the same, of calls whose input was seen
+        self._hidden = False  # it was told that the module runs inside torch.func
         self._handles: list[RemovableHandle] = []
 
     def hook(self, module: nn.Module) -> None:
@@ -144,9 +145,13 @@ class ModuleProbe(Probe):
         if torch.compiler.is_compiling() or torch._C._is_tracing():
             return
         if _in_functorch() is not None:
+            self._hidden = True
             owner.failed(self.row, "", f"{self.path} runs inside torch.func, where {_HIDDEN}.")
             return
         start = perf_counter()
+        if self._hidden:
+            self._hidden = False
+            owner.mended(self.row, "")
         try:
             with apart():
                 self._see(module, output)

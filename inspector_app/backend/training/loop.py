@@ -26,8 +26,9 @@ from inspector_app.backend.training.publishing import (
     title_of,
     with_rank,
 )
-from inspector_app.backend.training.window import open_window
+from inspector_app.backend.training.window import open_window, say
 from inspector_app.protocol import messages as m
+from inspector_app.protocol.errors import RefusedError
 from inspector_app.protocol.table import Flag, Role
 
 Probes = Literal["leaves", "none"] | Sequence[str]
@@ -90,22 +91,21 @@ class TrainingSession:
         )
         try:
             self._watch(probes, exact)
-            self._published = PublishedSession(self._session, self._executor, name)
+            self._published = self._publish(name)
         except BaseException:
             self._clock.close()
             self._session.close()
             raise
-        self._published.server.on_attended = self._gate.attend
         self._since = time.perf_counter()
         atexit.register(self.close)
         remember(self)
-        if window and self._rank == 0:
+        if window and self._rank == 0 and self._published is not None:
             open_window(self.address, self._published.token)
 
     @property
     def address(self) -> str:
-        """Where a window attaches to."""
-        return self._published.address
+        """Where a window attaches to; "" where none can."""
+        return "" if self._published is None else self._published.address
 
     def __enter__(self) -> TrainingSession:
         return self
@@ -141,7 +141,8 @@ class TrainingSession:
         self._gate.resume()
         self._session.probes.clear()
         self._executor.close()
-        self._published.close()
+        if self._published is not None:
+            self._published.close()
         self._session.close()
 
     def let_go_in_child(self) -> None:
@@ -149,7 +150,8 @@ class TrainingSession:
         self._closed = True
         self._clock.close()
         unhook(self._session.probes)
-        self._published.let_go_in_child()
+        if self._published is not None:
+            self._published.let_go_in_child()
 
     def _at_safe_point(self) -> None:
         probes = self._session.probes
@@ -214,6 +216,16 @@ class TrainingSession:
         self._answered += seconds
 
     # -- setting up ------------------------------------------------------------------------------
+
+    def _publish(self, title: str) -> PublishedSession | None:
+        """Let windows find the session; None, and a sentence, where they cannot."""
+        try:
+            published = PublishedSession(self._session, self._executor, title)
+        except RefusedError as error:
+            say(f"{error.sentence} Training goes on without one.")
+            return None
+        published.server.on_attended = self._gate.attend
+        return published
 
     def _watch(self, probes: Probes, exact: bool) -> None:
         if probes == "none":

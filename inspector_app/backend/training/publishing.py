@@ -14,35 +14,53 @@ from torch import nn
 from inspector_app.backend.jobs import Executor
 from inspector_app.backend.server import Server
 from inspector_app.backend.session import Session
+from inspector_app.protocol.errors import RefusedError, RequestError
 from inspector_app.sessions import SessionEntry, announce, make_folder, withdraw
 
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 108 (104 on macOS) with the closing zero
 
 
 class PublishedSession:
-    """Serves a session and announces it; :meth:`close` takes both back."""
+    """Serves a session and announces it; :meth:`close` takes both back.
+
+    Raises RefusedError where that cannot be, as where no folder can be written.
+    """
 
     def __init__(self, session: Session, executor: Executor, title: str) -> None:
         self.token = secrets.token_hex(32)
+        try:
+            self._publish(session, executor, title)
+        except (OSError, RequestError) as error:
+            reason = str(error).rstrip(".")
+            raise RefusedError(f"No window can attach to this session: {reason}.") from error
+
+    def _publish(self, session: Session, executor: Executor, title: str) -> None:
         self._folder = make_folder()
         try:
             self.server = Server(session, executor, bytes.fromhex(self.token))
-            self.address = self.server.start(_socket_in(self._folder))
-            rank, ranks = rank_of_process()
-            entry = SessionEntry(
-                address=self.address,
-                title=title,
-                process=os.getpid(),
-                started=time.time(),
-                rank=rank,
-                ranks=ranks,
-                folder=str(self._folder),
-                group=os.getppid(),
-            )
-            announce(self._folder, entry, self.token)
+            try:
+                self.address = self.server.start(_socket_in(self._folder))
+                self._announce(title)
+            except BaseException:
+                self.server.stop()
+                raise
         except BaseException:
             withdraw(self._folder)
             raise
+
+    def _announce(self, title: str) -> None:
+        rank, ranks = rank_of_process()
+        entry = SessionEntry(
+            address=self.address,
+            title=title,
+            process=os.getpid(),
+            started=time.time(),
+            rank=rank,
+            ranks=ranks,
+            folder=str(self._folder),
+            group=os.getppid(),
+        )
+        announce(self._folder, entry, self.token)
 
     def let_go_in_child(self) -> None:
         """In the child of a fork: leave the sockets to the parent."""

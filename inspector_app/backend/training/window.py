@@ -31,7 +31,7 @@ def open_window(address: str, token: str) -> subprocess.Popen[bytes] | None:
     """
     attach = f"inspector-app attach {address}"
     if not has_display():
-        _say(f"there is no display here. Attach a window from another terminal with: {attach}")
+        say(f"there is no display here. Attach a window from another terminal with: {attach}")
         return None
     try:
         process = subprocess.Popen(
@@ -42,14 +42,15 @@ def open_window(address: str, token: str) -> subprocess.Popen[bytes] | None:
             start_new_session=True,  # Ctrl+C ends the training, not the window that shows its end
         )
     except (OSError, ValueError) as error:
-        _say(f"the window could not be started ({error}). Training goes on; attach with: {attach}")
+        say(f"the window could not be started ({error}). Training goes on; attach with: {attach}")
         return None
     # Somebody must wait for it, or it stays behind as a zombie.
     threading.Thread(target=process.wait, name="inspector-window", daemon=True).start()
     return process
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """Tell the person on stderr, which is no warning that a program may turn into an error."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):  # it may be closed
             sys.stderr.write(f"Model Inspector: {sentence}\n")

@@ -42,6 +42,7 @@ from inspector_app.protocol.messages import (
     Failure,
     JournalEntry,
     Log,
+    LookAgain,
     Open,
     Opened,
     Progress,
@@ -257,6 +258,8 @@ class ClientSession(QObject):
         self._source, self._target = new.source, opened
         self._journal = new.replay or opened.history
         self.opened.emit(opened)
+        if opened.live:  # its program may have changed it since it was last looked at
+            self.request(LookAgain(), _ignore, _ignore)
         if not new.fingerprint:
             return
         if opened.fingerprint != new.fingerprint:
@@ -390,4 +393,4 @@ class ClientSession(QObject):
 
 
 def _ignore(_: object) -> None:
-    """A cancel's own answer tells nothing."""
+    """Nobody waits for this answer by itself."""

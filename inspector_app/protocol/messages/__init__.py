@@ -122,6 +122,7 @@ from inspector_app.protocol.messages.running import (
 )
 from inspector_app.protocol.messages.training import (
     Attach,
+    LookAgain,
     Pause,
     Resume,
     SetBudget,
@@ -195,6 +196,7 @@ __all__ = [
     "LeftOut",
     "LoadState",
     "Log",
+    "LookAgain",
     "LossKind",
     "Measure",
     "MeasureCaptured",

@@ -53,7 +53,10 @@ class Planned(Result, frozen=True, kw_only=True):
 
 
 class Edited(Result, frozen=True, kw_only=True):
-    """An edit carried out, undone or redone: the journal as it is now and the rows that changed."""
+    """An edit carried out, undone or redone: the journal as it is now and the rows that changed.
+
+    Also of a live model that was looked at again: what its own program has changed.
+    """
 
     change: RowsChange
     totals: Totals

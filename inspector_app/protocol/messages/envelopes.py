@@ -66,7 +66,14 @@ from inspector_app.protocol.messages.running import (
     Ran,
     Run,
 )
-from inspector_app.protocol.messages.training import Attach, Pause, Resume, SetBudget, StepOnce
+from inspector_app.protocol.messages.training import (
+    Attach,
+    LookAgain,
+    Pause,
+    Resume,
+    SetBudget,
+    StepOnce,
+)
 from inspector_app.protocol.messages.watching import (
     GetRecords,
     PlanWatch,
@@ -109,6 +116,7 @@ AnyRequest = (
     | Export
     | Verify
     | Attach
+    | LookAgain
     | Pause
     | Resume
     | StepOnce

@@ -25,7 +25,14 @@ class TrainingState(Plain, frozen=True, kw_only=True):
 
 
 class Attach(Request, frozen=True, kw_only=True):
-    """Join the session of a training process -> Opened.  Answered at once."""
+    """Join the session of a training process -> Opened.  Answered at once.
+
+    It tells of the model as it was last looked at; :class:`LookAgain` tells what is new since.
+    """
+
+
+class LookAgain(Request, frozen=True, kw_only=True):
+    """Walk a live model anew, at a safe point: its program may have changed it -> Edited."""
 
 
 class Pause(Request, frozen=True, kw_only=True):

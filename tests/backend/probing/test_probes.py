@@ -325,6 +325,9 @@ def test_inside_vmap_nothing_is_measured_and_that_is_told(probes):
     assert sentence.startswith("encoder runs inside torch.func")
     model(inputs)
     assert len(probes.records().sequence) == 1
+    assert probes.failures == []  # it is measured now
+    torch.func.vmap(model)(inputs)
+    assert probes.failures == [sentence]
 
 
 def test_a_probe_that_failed_is_armed_again_when_it_is_watched_again(probes):
