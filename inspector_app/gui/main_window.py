@@ -272,7 +272,15 @@ class MainWindow(QMainWindow):
 
     def _changed(self, result: Edited | Ran) -> None:
         """Rows of the model changed: an edit, its undoing, or runs that left something."""
-        self.tree_model.apply_change(result.change)
+        try:
+            self.tree_model.apply_change(result.change)
+        except KeyError:
+            if self.session.remote is None:
+                raise
+            # Rows that came were told to another window: what is told is told once.
+            self.tell("Another window changed this model: it was joined again.", "info", "")
+            self.session.restart()
+            return
         self._show_totals(result.totals)
         if result.history is not None:
             self.history_model.set_history(result.history)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 
 from inspector_app import sessions
 from inspector_app.gui.client.records import INTERVAL
 from inspector_app.gui.panels.attach_dialog import AttachDialog
 from inspector_app.gui.panels.training_bar import TrainingBar, budget_text, state_text, time_text
+from inspector_app.protocol.changes import change_of_rows
 from inspector_app.protocol.messages import (
     Alarm,
     AlarmRules,
+    Attach,
+    Edited,
     Pause,
     Resume,
     Selection,
@@ -22,6 +26,7 @@ from inspector_app.protocol.messages import (
 )
 from inspector_app.protocol.table import Role
 from inspector_app.sessions import SessionEntry
+from tests.gui.tables import totals_of
 from tests.gui.windows import TOKEN, asked, settle, trigger
 
 STATE = TrainingState(
@@ -310,3 +315,14 @@ def test_a_window_that_is_behind_does_not_wait(qtbot, joined):
     qtbot.waitUntil(lambda: joined.live_panel.views.store.size == 8)
     assert [one for one in intervals if one[0]] == [(4, INTERVAL), (4, INTERVAL)]
     qtbot.waitUntil(lambda: feed._timer.interval() == 100)
+
+
+def test_rows_that_only_another_window_was_told_of(qtbot, joined):
+    """What speaks of them is of no use here: the tree is asked for anew."""
+    table = joined.tree_model.table
+    change = change_of_rows(table, np.array([0], np.int32))
+    change.changed.ids[:] = 999
+    joined.session.changed.emit(Edited(change=change, totals=totals_of(table), history=[]))
+    qtbot.waitUntil(lambda: len(asked(joined, Attach)) == 2)
+    assert "joined again" in joined.notices.text
+    settle(qtbot, joined)
