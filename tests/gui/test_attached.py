@@ -310,3 +310,16 @@ def test_a_window_that_is_behind_does_not_wait(qtbot, joined):
     qtbot.waitUntil(lambda: joined.live_panel.views.store.size == 8)
     assert [one for one in intervals if one[0]] == [(4, INTERVAL), (4, INTERVAL)]
     qtbot.waitUntil(lambda: feed._timer.interval() == 100)
+
+
+def test_the_docks_end_above_the_status_bar_in_the_smallest_window(qtbot, joined):
+    joined.resize(joined.minimumSize())
+    views = joined.live_panel.views
+    for tab in range(views.tabs.count()):  # each view is made when it is first seen
+        views.tabs.setCurrentIndex(tab)
+        views.views[tab].draw()
+    dock = joined.docks.dock("view.live")
+    qtbot.waitUntil(lambda: joined.height() == joined.minimumHeight())
+    qtbot.waitUntil(lambda: dock.height() >= dock.minimumSizeHint().height())
+    assert joined.minimumSizeHint().height() <= joined.minimumHeight()
+    assert dock.geometry().bottom() < joined.statusBar().geometry().top()
