@@ -40,7 +40,7 @@ STATE = TrainingState(
 def test_what_is_said_of_a_loop():
     text, tone = state_text(STATE)
     assert text == (
-        "step 1,234 · 93.2 ms a step · probes 4.1% · checked every 4th step, samples of 512"
+        "step 1,234 · checked every 4th step, samples of 512 · probes 4.1% · 93.2 ms a step"
     )
     assert tone == "muted"
     assert "measuring" in state_text(msgspec.structs.replace(STATE, step_seconds=0.0))[0]
@@ -57,6 +57,21 @@ def test_what_is_said_of_a_loop():
         "no budget",
     ]
     assert [time_text(seconds) for seconds in (0.0932, 1.25)] == ["93.2 ms", "1.25 s"]
+
+
+def test_where_there_is_little_room_an_ellipsis_stands_for_the_end_of_the_line(qtbot):
+    bar = TrainingBar()
+    qtbot.addWidget(bar)
+    bar.show_state(STATE)
+    bar.resize(bar.budget.sizeHint().width() + 40 * 8, 40)
+    bar.show()
+    narrow, pictured = bar.line.shown_text(), bar.line.grab().toImage()
+    assert narrow.startswith("step 1,234 · checked every 4th step")
+    assert narrow.endswith("…")
+    assert bar.line.text() in bar.line.toolTip()
+    bar.resize(1200, 40)
+    assert bar.line.shown_text() == bar.line.text()
+    assert bar.line.grab().toImage().copy(pictured.rect()) != pictured
 
 
 def test_what_is_said_where_ranks_are_merged(qtbot):
