@@ -20,6 +20,7 @@ from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.run_dialog import RunDialog, RunSettings
 from inspector_app.gui.views.names import named_series
+from inspector_app.gui.views.nothing_drawn import WATCH_ALL
 from inspector_app.gui.watchable import leaf_modules, modules_of
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, CopyError, InspectorError
 from inspector_app.protocol.messages import (
@@ -98,6 +99,7 @@ class Live(QObject):
         self.forwards = 0  # of the newest run, as far as drawn
         self._watched_before: tuple[str, dict[str, bool]] = ("", {})  # of a lost worker
         panel.empty_clicked.connect(self._watch_everything)
+        panel.views.watch_asked.connect(self._watch_everything)
         panel.views.grid.octaves_asked.connect(self.set_octaves)
 
     @property
@@ -115,6 +117,7 @@ class Live(QObject):
             self._disabled = self._disabled or opened.disabled.get("run", "")
         self.ranks.stop()
         self._panel.views.forget()
+        self._panel.views.offer_watching(not self._disabled)
         self._panel.views.grid.show_octaves(False)
         self._bins_known = False
         self.measured.begin(opened.live, opened.disabled.get("update", ""))
@@ -135,6 +138,7 @@ class Live(QObject):
         self._run = None
         self._feed.stop()
         self.ranks.finish()
+        self._panel.views.offer_watching(False)
         table, target = self._table(), self._session.target
         if target is not None and target.live:
             self.changed.emit()
@@ -348,7 +352,7 @@ class Live(QObject):
     def _show_state(self) -> None:
         """The empty state while there is no cell."""
         self._panel.say("")
-        self._panel.empty.set_button(None if self._disabled else "Watch all leaf modules")
+        self._panel.empty.set_button(None if self._disabled else WATCH_ALL)
         self._panel.show_empty(self._disabled or _WATCH_MODULES)
 
     def _show_series(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+from PySide6.QtCore import Qt
 
 from inspector_app import sessions
 from inspector_app.gui.client.records import INTERVAL
 from inspector_app.gui.panels.attach_dialog import AttachDialog
 from inspector_app.gui.panels.training_bar import TrainingBar, budget_text, state_text, time_text
+from inspector_app.gui.views.names import NamedSeries
 from inspector_app.protocol.messages import (
     Alarm,
     AlarmRules,
@@ -338,3 +340,25 @@ def test_the_docks_end_above_the_status_bar_in_the_smallest_window(qtbot, joined
     qtbot.waitUntil(lambda: dock.height() >= dock.minimumSizeHint().height())
     assert joined.minimumSizeHint().height() <= joined.minimumHeight()
     assert dock.geometry().bottom() < joined.statusBar().geometry().top()
+
+
+def test_with_only_a_loss_logged_the_views_offer_to_watch(qtbot, joined):
+    views = joined.live_panel.views
+    trigger(joined, "model.unwatch_all")
+    settle(qtbot, joined)
+    views.set_series([NamedSeries(4, -1, -1, "scalar", "loss")])
+    joined.live_panel.show_views()
+    for view in (views.grid, views.over_time, views.layers):
+        views.tabs.setCurrentIndex(views.views.index(view))
+        assert view.empty.isVisible()
+        assert view.empty.sentence.startswith("Watch modules")
+        before = len(asked(joined, Watch))
+        qtbot.mouseClick(view.empty.button, Qt.MouseButton.LeftButton)
+        assert len(asked(joined, Watch)) == before + 1
+    settle(qtbot, joined)
+    assert joined.live.watched
+    for view in (views.over_time, views.layers):  # nothing has run since
+        assert "no records yet" in view.empty.sentence
+        assert not view.empty.button.isVisible()
+    joined.session.lose("The training process has ended.", "")
+    assert not views.grid.empty.button.isEnabled()
