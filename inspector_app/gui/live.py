@@ -53,11 +53,14 @@ class Live(QObject):
     """Owns how the model runs, the set of watched rows and the running job; fills a LivePanel.
 
     ``changed`` is emitted when any of these changed; ``told(text, tone, detail)`` tells a person;
-    ``no_copy(text, detail)`` that only the model itself could be trained.
+    ``run_told`` what came of a run, which ``run_began`` makes old; ``no_copy(text, detail)`` that
+    only the model itself could be trained.
     """
 
     changed = Signal()
     told = Signal(str, str, str)
+    run_began = Signal()
+    run_told = Signal(str, str, str)
     no_copy = Signal(str, str)
 
     def __init__(
@@ -294,8 +297,11 @@ class Live(QObject):
             return
         settings = replace(self._settings, mode=self._panel.mode)
         if settings.fields is None and not form.provided:
-            self.told.emit(form.reason or "There are no example inputs to run with.", "warning", "")
+            self.run_told.emit(
+                form.reason or "There are no example inputs to run with.", "warning", ""
+            )
             return
+        self.run_began.emit()
         self._repeat = repeat
         endless = 0.0 if repeat or settings.trains else _PAUSE
         request = settings.request(repeat, endless, self._resumes)
@@ -314,7 +320,7 @@ class Live(QObject):
             text += f" to {ran.last_loss:.4g}" if ran.forwards > 1 else ""
         self._panel.say(text)
         if ran.note:
-            self.told.emit(ran.note, "warning", "")
+            self.run_told.emit(ran.note, "warning", "")
 
     @property
     def _step_word(self) -> str:
@@ -328,7 +334,7 @@ class Live(QObject):
         if isinstance(error, CopyError):
             self.no_copy.emit(error.sentence, error.detail)
         else:
-            self.told.emit(error.sentence, "danger", error.detail)
+            self.run_told.emit(error.sentence, "danger", error.detail)
 
     def _ended(self) -> None:
         self._run = None
@@ -392,4 +398,4 @@ class Live(QObject):
             if self.running:
                 self._panel.say(f"{self._step_word} {count_text(self.forwards)}")
         for failure in records.failures:
-            self.told.emit(failure, "warning", "")
+            self.run_told.emit(failure, "warning", "")
