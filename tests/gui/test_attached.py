@@ -95,6 +95,7 @@ def test_the_window_shows_what_is_trained_and_watched(joined):
     assert joined.live.watched == {1, 3}
     assert joined.live_panel.training.line.text().startswith("step 7")
     assert not joined.registry.action("model.run_once").isEnabled()
+    assert not joined.registry.action("model.restart").isEnabled()
 
 
 def test_pausing_stepping_and_going_on(qtbot, joined):
