@@ -424,6 +424,10 @@ def test_a_stuck_cancel_offers_the_end_of_the_process(qtbot, opened):
     opened.session.job_started.emit(98, "Running")
     opened.session.cancel_stuck.emit(98)
     assert "does not stop" in opened.notices.text
+    opened.session.job_ended.emit(97)
+    assert "does not stop" in opened.notices.text
+    opened.session.job_ended.emit(98)
+    assert opened.notices.text == ""
 
 
 def test_output_is_kept_for_whoever_asks(opened):
