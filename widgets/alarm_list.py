@@ -46,17 +46,16 @@ class Alarm:
     sentence: str  # what happened
     first_step: int
     last_step: int
-    count: int = 1  # in how many steps
+    count: int = 1  # how often; a step may see it more than once
 
     @property
     def when(self) -> str:
         """Its steps in words."""
-        if self.count == 1 and self.first_step == self.last_step:
-            return f"step {count_text(self.last_step)}"
-        return (
-            f"{count_text(self.count)}×, "
-            f"steps {count_text(self.first_step)}–{count_text(self.last_step)}"
-        )
+        if self.first_step == self.last_step:
+            steps = f"step {count_text(self.last_step)}"
+        else:
+            steps = f"steps {count_text(self.first_step)}–{count_text(self.last_step)}"
+        return steps if self.count == 1 else f"{count_text(self.count)}×, {steps}"
 
 
 class AlarmModel(QAbstractListModel):

@@ -21,6 +21,7 @@ Counts = NDArray[np.int64]
 MOST_ROWS = 128  # of a linear axis; more could not be told apart on a screen
 _MOST_OCTAVES = 31  # on either side of zero
 _UNUSUAL = 4  # binary orders of magnitude by which a column may widen a linear axis
+_SPIKE = 4  # rows: zeros of either sign have a bin each, which an axis of octaves halves
 _LARGEST = np.finfo(np.float64).max
 _SMALLEST = -1074  # exponent of the smallest double
 
@@ -149,10 +150,19 @@ def shared_axis(edges: Floats, counts: Counts, octaves: bool) -> ValueAxis | Non
     edges, filled = edges[usable], filled[usable]
     number = np.arange(len(edges))
     bins = filled.shape[1]
-    low = edges[number, filled.argmax(axis=1)]
-    high = edges[number, bins - filled[:, ::-1].argmax(axis=1)]
+    first, stop = filled.argmax(axis=1), bins - filled[:, ::-1].argmax(axis=1)
+    low, high = edges[number, first], edges[number, stop]
+    axis = _axis_between(edges, low, high, octaves)
+    if len(axis) > _SPIKE or (stop - first > 2).any():
+        return axis
+    return _axis_between(edges, edges[:, 0], edges[:, -1], octaves)
+
+
+def _axis_between(edges: Floats, low: Floats, high: Floats, octaves: bool) -> ValueAxis:
+    """An axis from the lowest to the highest bounds, (n,) each, of histograms with these edges."""
     if octaves:
         return _octave_axis(edges, float(low.min()), float(high.max()))
+    bins = edges.shape[1] - 1
     mean_width = edges[:, -1] / bins - edges[:, 0] / bins
     exponents = np.frexp(mean_width)[1] - 1
     usual = exponents <= np.median(exponents) + _UNUSUAL

@@ -230,6 +230,11 @@ CONTEXT = (
     "view.collapse",
 )
 _LOST = "The model's process has ended: restart it first."
+_LEFT = "The process that was attached has ended, or has left: start it again and attach to it."
+_BY_ITSELF = (
+    "This process runs by itself, so it is not started from here: start it again where you did, "
+    "then attach to it."
+)
 _NO_LOOP = "No training loop is attached."
 
 
@@ -239,6 +244,7 @@ class Situation:
 
     is_open: bool = False
     is_lost: bool = False  # the target has no process
+    attached: bool = False  # that process is not the window's own
     disabled: dict[str, str] = field(default_factory=dict)  # operation -> reason, of the target
     selected: int = 0
     selected_modules: int = 0
@@ -259,7 +265,8 @@ class Situation:
 def reasons(now: Situation) -> dict[str, str]:
     """Why each command cannot be carried out; "" where it can."""
     gone = "" if now.is_open else "Nothing is open."
-    lost = gone or (_LOST if now.is_lost else "")
+    ended = _LEFT if now.attached else _LOST
+    lost = gone or (ended if now.is_lost else "")
     none = lost or ("" if now.selected else "Select rows of the tree first.")
 
     def refused(operation: str, before: str) -> str:
@@ -299,7 +306,7 @@ def reasons(now: Situation) -> dict[str, str]:
             "training.pause": loop,
             "training.step": loop,
             "model.inputs": refused("run", lost),
-            "model.restart": gone,
+            "model.restart": gone or (_BY_ITSELF if now.attached else ""),
             "view.expand": gone,
             "view.collapse": gone,
         }

@@ -20,6 +20,7 @@ from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.gui.panels.plan_preview import plural
 from inspector_app.gui.panels.run_dialog import RunDialog, RunSettings
 from inspector_app.gui.views.names import named_series
+from inspector_app.gui.views.nothing_drawn import WATCH_ALL
 from inspector_app.gui.watchable import leaf_modules, modules_of
 from inspector_app.protocol.errors import Cancelled, ConnectionLost, CopyError, InspectorError
 from inspector_app.protocol.messages import (
@@ -52,11 +53,14 @@ class Live(QObject):
     """Owns how the model runs, the set of watched rows and the running job; fills a LivePanel.
 
     ``changed`` is emitted when any of these changed; ``told(text, tone, detail)`` tells a person;
-    ``no_copy(text, detail)`` that only the model itself could be trained.
+    ``run_told`` what came of a run, which ``run_began`` makes old; ``no_copy(text, detail)`` that
+    only the model itself could be trained.
     """
 
     changed = Signal()
     told = Signal(str, str, str)
+    run_began = Signal()
+    run_told = Signal(str, str, str)
     no_copy = Signal(str, str)
 
     def __init__(
@@ -98,6 +102,7 @@ class Live(QObject):
         self.forwards = 0  # of the newest run, as far as drawn
         self._watched_before: tuple[str, dict[str, bool]] = ("", {})  # of a lost worker
         panel.empty_clicked.connect(self._watch_everything)
+        panel.views.watch_asked.connect(self._watch_everything)
         panel.views.grid.octaves_asked.connect(self.set_octaves)
 
     @property
@@ -115,6 +120,7 @@ class Live(QObject):
             self._disabled = self._disabled or opened.disabled.get("run", "")
         self.ranks.stop()
         self._panel.views.forget()
+        self._panel.views.offer_watching(not self._disabled)
         self._panel.views.grid.show_octaves(False)
         self._bins_known = False
         self.measured.begin(opened.live, opened.disabled.get("update", ""))
@@ -135,6 +141,7 @@ class Live(QObject):
         self._run = None
         self._feed.stop()
         self.ranks.finish()
+        self._panel.views.offer_watching(False)
         table, target = self._table(), self._session.target
         if target is not None and target.live:
             self.changed.emit()
@@ -290,8 +297,11 @@ class Live(QObject):
             return
         settings = replace(self._settings, mode=self._panel.mode)
         if settings.fields is None and not form.provided:
-            self.told.emit(form.reason or "There are no example inputs to run with.", "warning", "")
+            self.run_told.emit(
+                form.reason or "There are no example inputs to run with.", "warning", ""
+            )
             return
+        self.run_began.emit()
         self._repeat = repeat
         endless = 0.0 if repeat or settings.trains else _PAUSE
         request = settings.request(repeat, endless, self._resumes)
@@ -310,7 +320,7 @@ class Live(QObject):
             text += f" to {ran.last_loss:.4g}" if ran.forwards > 1 else ""
         self._panel.say(text)
         if ran.note:
-            self.told.emit(ran.note, "warning", "")
+            self.run_told.emit(ran.note, "warning", "")
 
     @property
     def _step_word(self) -> str:
@@ -324,7 +334,7 @@ class Live(QObject):
         if isinstance(error, CopyError):
             self.no_copy.emit(error.sentence, error.detail)
         else:
-            self.told.emit(error.sentence, "danger", error.detail)
+            self.run_told.emit(error.sentence, "danger", error.detail)
 
     def _ended(self) -> None:
         self._run = None
@@ -348,7 +358,7 @@ class Live(QObject):
     def _show_state(self) -> None:
         """The empty state while there is no cell."""
         self._panel.say("")
-        self._panel.empty.set_button(None if self._disabled else "Watch all leaf modules")
+        self._panel.empty.set_button(None if self._disabled else WATCH_ALL)
         self._panel.show_empty(self._disabled or _WATCH_MODULES)
 
     def _show_series(self) -> None:
@@ -388,4 +398,4 @@ class Live(QObject):
             if self.running:
                 self._panel.say(f"{self._step_word} {count_text(self.forwards)}")
         for failure in records.failures:
-            self.told.emit(failure, "warning", "")
+            self.run_told.emit(failure, "warning", "")

@@ -50,6 +50,7 @@ from inspector_app.gui.panels.live_panel import LivePanel
 from inspector_app.gui.panels.status_panel import TotalsLine, WorkerState
 from inspector_app.gui.panels.tree_panel import TreePanel
 from inspector_app.gui.recent_menu import RecentMenu
+from inspector_app.gui.run_notices import RunNotices
 from inspector_app.gui.saving import Saving
 from inspector_app.gui.selected import Selected
 from inspector_app.gui.settings import Settings
@@ -111,6 +112,7 @@ class MainWindow(QMainWindow):
         self.live = Live(
             session, self.live_panel, lambda: self.tree_model.table, Measured(settings), self
         )
+        self.run_notices = RunNotices(self.live, self.notices, self)
         self.watching = Watching(session, self.live, self.selected, self.tree_model, self)
         self.saving = Saving(self.live_panel.views, self._settings, self)
         self.capturing = Capturing(
@@ -228,11 +230,6 @@ class MainWindow(QMainWindow):
         self.live_panel.row_clicked.connect(view.select_row)
         self.live.changed.connect(self._watched_changed)
         self.live.loop_told.connect(self.training.show)
-        self.live.no_copy.connect(
-            lambda text, detail: self.notices.show_notice(
-                text, "warning", [("Train the model itself", self.live.train_itself)], detail
-            )
-        )
         self.training.changed.connect(self._update_commands)
         self.watched_rows.told.connect(self.detail_panel.show_probes)
 

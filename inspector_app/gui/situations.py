@@ -32,6 +32,7 @@ def situation(
     stuck = bool(done) and not done[-1].undoable
     return Situation(
         is_lost=is_lost(session),
+        attached=session.remote is not None,
         is_open=target is not None,
         disabled=target.disabled if target is not None else {},
         selected=len(rows),

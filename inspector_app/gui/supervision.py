@@ -15,6 +15,10 @@ from widgets.job_panel import JobPanel
 from widgets.notice_bar import NoticeBar, Tone
 
 _LONGEST = 160  # characters of a note in a notice
+_STUCK = (
+    "The model's own code is running and does not stop. Its process can be ended; the edits are "
+    "kept and can be replayed."
+)
 
 
 class Supervision(QObject):
@@ -27,6 +31,7 @@ class Supervision(QObject):
         self._session = session
         self._notices = notices
         self._jobs: set[int] = set()  # under way and known to the person
+        self._stuck_job = -1
         self.output = OutputDialog(window)
         session.output.connect(self.output.append)
         session.lost.connect(self._lost)
@@ -36,7 +41,7 @@ class Supervision(QObject):
         session.job_progress.connect(jobs.update_job)
         session.job_ended.connect(jobs.finish)
         session.job_started.connect(lambda job, _: self._jobs.add(job))
-        session.job_ended.connect(self._jobs.discard)
+        session.job_ended.connect(self._job_ended)
         jobs.cancel_requested.connect(session.cancel)
 
     def restart(self) -> None:
@@ -87,9 +92,12 @@ class Supervision(QObject):
             return  # a question nobody waits for any more, such as a preview
         if self._session.remote is not None:
             return  # it waits for a safe point of the training loop, which tells of itself
-        self._notices.show_notice(
-            "The model's own code is running and does not stop. Its process can be ended; the "
-            "edits are kept and can be replayed.",
-            "warning",
-            [("End the process", lambda: self._session.end_worker(job))],
-        )
+        self._stuck_job = job
+        end = ("End the process", lambda: self._session.end_worker(job))
+        self._notices.show_notice(_STUCK, "warning", [end])
+
+    def _job_ended(self, job: int) -> None:
+        """It has stopped after all: nobody needs to end a process that works."""
+        self._jobs.discard(job)
+        if job == self._stuck_job and self._notices.text == _STUCK:
+            self._notices.dismiss()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+from PySide6.QtCore import Qt
 
 from inspector_app import sessions
 from inspector_app.gui.client.records import INTERVAL
 from inspector_app.gui.panels.attach_dialog import AttachDialog
 from inspector_app.gui.panels.training_bar import TrainingBar, budget_text, state_text, time_text
+from inspector_app.gui.views.names import NamedSeries
 from inspector_app.protocol.changes import change_of_rows
 from inspector_app.protocol.messages import (
     Alarm,
@@ -45,7 +47,7 @@ STATE = TrainingState(
 def test_what_is_said_of_a_loop():
     text, tone = state_text(STATE)
     assert text == (
-        "step 1,234 · 93.2 ms a step · probes 4.1% · checked every 4th step, samples of 512"
+        "step 1,234 · checked every 4th step, samples of 512 · probes 4.1% · 93.2 ms a step"
     )
     assert tone == "muted"
     assert "measuring" in state_text(msgspec.structs.replace(STATE, step_seconds=0.0))[0]
@@ -62,6 +64,21 @@ def test_what_is_said_of_a_loop():
         "no budget",
     ]
     assert [time_text(seconds) for seconds in (0.0932, 1.25)] == ["93.2 ms", "1.25 s"]
+
+
+def test_where_there_is_little_room_an_ellipsis_stands_for_the_end_of_the_line(qtbot):
+    bar = TrainingBar()
+    qtbot.addWidget(bar)
+    bar.show_state(STATE)
+    bar.resize(bar.budget.sizeHint().width() + 40 * 8, 40)
+    bar.show()
+    narrow, pictured = bar.line.shown_text(), bar.line.grab().toImage()
+    assert narrow.startswith("step 1,234 · checked every 4th step")
+    assert narrow.endswith("…")
+    assert bar.line.text() in bar.line.toolTip()
+    bar.resize(1200, 40)
+    assert bar.line.shown_text() == bar.line.text()
+    assert bar.line.grab().toImage().copy(pictured.rect()) != pictured
 
 
 def test_what_is_said_where_ranks_are_merged(qtbot):
@@ -83,6 +100,7 @@ def test_the_window_shows_what_is_trained_and_watched(joined):
     assert joined.live.watched == {1, 3}
     assert joined.live_panel.training.line.text().startswith("step 7")
     assert not joined.registry.action("model.run_once").isEnabled()
+    assert not joined.registry.action("model.restart").isEnabled()
 
 
 def test_pausing_stepping_and_going_on(qtbot, joined):
@@ -326,3 +344,38 @@ def test_rows_that_only_another_window_was_told_of(qtbot, joined):
     qtbot.waitUntil(lambda: len(asked(joined, Attach)) == 2)
     assert "joined again" in joined.notices.text
     settle(qtbot, joined)
+
+
+def test_the_docks_end_above_the_status_bar_in_the_smallest_window(qtbot, joined):
+    joined.resize(joined.minimumSize())
+    views = joined.live_panel.views
+    for tab in range(views.tabs.count()):  # each view is made when it is first seen
+        views.tabs.setCurrentIndex(tab)
+        views.views[tab].draw()
+    dock = joined.docks.dock("view.live")
+    qtbot.waitUntil(lambda: joined.height() == joined.minimumHeight())
+    qtbot.waitUntil(lambda: dock.height() >= dock.minimumSizeHint().height())
+    assert joined.minimumSizeHint().height() <= joined.minimumHeight()
+    assert dock.geometry().bottom() < joined.statusBar().geometry().top()
+
+
+def test_with_only_a_loss_logged_the_views_offer_to_watch(qtbot, joined):
+    views = joined.live_panel.views
+    trigger(joined, "model.unwatch_all")
+    settle(qtbot, joined)
+    views.set_series([NamedSeries(4, -1, -1, "scalar", "loss")])
+    joined.live_panel.show_views()
+    for view in (views.grid, views.over_time, views.layers):
+        views.tabs.setCurrentIndex(views.views.index(view))
+        assert view.empty.isVisible()
+        assert view.empty.sentence.startswith("Watch modules")
+        before = len(asked(joined, Watch))
+        qtbot.mouseClick(view.empty.button, Qt.MouseButton.LeftButton)
+        assert len(asked(joined, Watch)) == before + 1
+    settle(qtbot, joined)
+    assert joined.live.watched
+    for view in (views.over_time, views.layers):  # nothing has run since
+        assert "no records yet" in view.empty.sentence
+        assert not view.empty.button.isVisible()
+    joined.session.lose("The training process has ended.", "")
+    assert not views.grid.empty.button.isEnabled()

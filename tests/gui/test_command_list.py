@@ -57,6 +57,14 @@ def test_the_reason_of_a_checkpoint_is_told():
     assert not blocked["file.export"]
 
 
+def test_a_process_that_runs_by_itself_is_not_restarted():
+    assert not open_model()["model.restart"]
+    for lost in (False, True):
+        assert "attach to it" in open_model(attached=True, is_lost=lost)["model.restart"]
+    assert "restart it" in open_model(is_lost=True)["edit.undo"]
+    assert "attach to it" in open_model(is_lost=True, attached=True)["edit.undo"]
+
+
 def test_a_running_model_can_only_be_stopped():
     blocked = open_model(running=True)
     assert blocked["model.run_once"]

@@ -253,6 +253,21 @@ def test_a_model_that_raises_is_told_in_place(qtbot, opened):
     trigger(opened, "model.run_once")
     qtbot.waitUntil(lambda: "ValueError" in opened.live_panel.line.text())
     assert opened.live_panel.line.tone == "danger"
+    assert "ValueError" in opened.notices.text
+
+
+@pytest.mark.parametrize("said_since", ["", "Saved."])
+def test_the_next_run_takes_away_what_the_one_before_said(qtbot, opened, said_since):
+    opened.session.answers[Run] = ModelError("forward raised ValueError: no.", "traceback")
+    trigger(opened, "model.run_once")
+    qtbot.waitUntil(lambda: "ValueError" in opened.notices.text)
+    if said_since:
+        opened.tell(said_since)
+    del opened.session.answers[Run]
+    trigger(opened, "model.run_once")
+    assert opened.live.running
+    assert opened.notices.text == said_since
+    settle(qtbot, opened)
 
 
 def test_a_checkpoint_says_in_place_why_nothing_runs(qtbot, window):
@@ -409,6 +424,10 @@ def test_a_stuck_cancel_offers_the_end_of_the_process(qtbot, opened):
     opened.session.job_started.emit(98, "Running")
     opened.session.cancel_stuck.emit(98)
     assert "does not stop" in opened.notices.text
+    opened.session.job_ended.emit(97)
+    assert "does not stop" in opened.notices.text
+    opened.session.job_ended.emit(98)
+    assert opened.notices.text == ""
 
 
 def test_output_is_kept_for_whoever_asks(opened):

@@ -92,6 +92,7 @@ def test_any_size(alarms, size):
 
 def test_steps_in_words():
     assert EXPLODING.when == "step 7"
+    assert replace(EXPLODING, count=2).when == "2×, step 7"
     assert replace(DEAD, last_step=12_345).when == "12×, steps 1–12,345"
 
 

@@ -156,3 +156,21 @@ def test_octaves_of_less_than_a_decade_have_ticks_at_their_ends():
     edges = np.linspace(-4.0, 4.0, BINS + 1)[None]
     assert shared_axis(edges, counts, True).ticks(7) == [-4.0, 0.0, 4.0]
     assert ValueAxis(np.array([0.0, 0.5]), True).ticks(7) == [0.0]
+
+
+@pytest.mark.parametrize("octaves", [False, True])
+@pytest.mark.parametrize("recorded_in_octaves", [False, True])
+@pytest.mark.parametrize("signs", [(32,), (31, 32)])
+def test_nothing_but_zeros_is_a_spike_and_not_the_whole_axis(octaves, recorded_in_octaves, signs):
+    tops = np.zeros(3, np.int32)
+    halves = np.full(3, 0.5)
+    edges = octave_edges(tops, 64) if recorded_in_octaves else linear_edges(-halves, halves, 64)
+    counts = np.zeros((3, 64), np.int64)
+    counts[:, signs] = 100
+    axis = shared_axis(edges, counts, octaves)
+    assert axis is not None
+    shown = rebin(edges[0], counts[:1], axis.edges)[0]
+    filled = np.flatnonzero(shown)
+    assert len(filled) == len(signs)
+    assert len(axis) >= 6 * len(filled)
+    assert axis.edges[0] == -axis.edges[-1]

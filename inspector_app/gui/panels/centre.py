@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QGridLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from inspector_app.gui.panels.status_panel import TargetLine
@@ -28,7 +29,7 @@ class Centre(QWidget):
         self.waiting = EmptyState("model", "")
         self.waiting.setObjectName("waiting")
         self.work = work
-        self.pages = QStackedWidget()
+        self.pages = _Pages()
         for page in (self.welcome, self.waiting, work):
             self.pages.addWidget(page)
         above = QGridLayout()
@@ -44,3 +45,20 @@ class Centre(QWidget):
         """Say what is being opened."""
         self.waiting.set_sentence(f"Opening {one_line(target)}…")
         self.pages.setCurrentWidget(self.waiting)
+
+
+class _Pages(QStackedWidget):
+    """Asks for no more room than the page in sight.
+
+    The welcome is higher than the work.  If its height were kept, a low window would not hold all
+    that it has to, and Qt would let the docks end below the status bar.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.currentChanged.connect(self.updateGeometry)
+
+    def minimumSizeHint(self) -> QSize:
+        """What the page in sight needs."""
+        page = self.currentWidget()
+        return super().minimumSizeHint() if page is None else page.minimumSizeHint()

@@ -10,7 +10,6 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
-    QSizePolicy,
     QStackedLayout,
     QToolBar,
     QVBoxLayout,
@@ -58,7 +57,7 @@ class LivePanel(QWidget):
         bar.addWidget(self.mode_box)
         self.line = ToneLabel(tone="muted")
         self.line.setObjectName("liveLine")
-        self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.line.elide()
         self.line.setContentsMargins(GRID, 0, GRID, 0)
         # One line below both: the toolbar's own would end where the toolbar does.
         top = QWidget()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from widgets.theme import set_tone
 
@@ -16,6 +17,7 @@ class ToneLabel(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self._tone = tone
         self._reserved = False
+        self._elided = False
         set_tone(self, tone)
 
     @property
@@ -38,6 +40,28 @@ class ToneLabel(QLabel):
         self._reserved = True
         self.setWordWrap(True)
         self.setMinimumHeight(height)
+
+    def elide(self) -> None:
+        """Take whatever width there is: the sentence's end gives way to an ellipsis."""
+        self._elided = True
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def shown_text(self) -> str:
+        """What there is room for."""
+        if not self._elided:
+            return self.text()
+        return self.fontMetrics().elidedText(
+            self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width()
+        )
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint what there is room for."""
+        if not self._elided:
+            super().paintEvent(event)
+            return
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.contentsRect(), self.alignment(), self.shown_text())
 
     def hasHeightForWidth(self) -> bool:
         """Not where lines are reserved: QLabel sets its size policy anew with every text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from inspector_app.gui.panels.tone_label import ToneLabel
 from inspector_app.protocol.messages import TrainingState
@@ -49,7 +49,7 @@ class TrainingBar(QWidget):
         self.rank.hide()
         self.line = ToneLabel(tone="muted")
         self.line.setObjectName("trainingLine")
-        self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.line.elide()
         row = QHBoxLayout(self)
         row.setContentsMargins(GRID, 0, GRID, 0)
         row.setSpacing(GRID)
@@ -109,20 +109,23 @@ def budget_text(share: float | None) -> str:
 
 
 def state_text(state: TrainingState) -> tuple[str, str]:
-    """Where a loop stands, in words, and their tone."""
+    """Where a loop stands, in words, and their tone.
+
+    What is left out of the picture comes first: the end is lost where there is no room.
+    """
     step = f"step {count_text(state.step)}"
     if state.held:
         return f"Paused after {step}. The model stands still.", "warning"
     if state.paused:
         return f"Pausing: the loop stands {state.safe_point}…", "warning"
     parts = [step]
-    if state.step_seconds:
-        parts.append(f"{time_text(state.step_seconds)} a step")
-        parts.append(f"probes {100 * state.overhead:.1f}%")
-    else:
-        parts.append(_NO_TIME_YET)
     if state.thinned:
         parts.append(_short(state.thinned))
+    if state.step_seconds:
+        parts.append(f"probes {100 * state.overhead:.1f}%")
+        parts.append(f"{time_text(state.step_seconds)} a step")
+    else:
+        parts.append(_NO_TIME_YET)
     return " · ".join(parts), "muted"
 
 

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import newest_steps
 from inspector_app.gui.views.names import NamedSeries
+from inspector_app.gui.views.nothing_drawn import NothingDrawn
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import AlarmRules, ProbeKind
 from widgets import plotting
-from widgets.empty_state import EmptyState
 
 if TYPE_CHECKING:
     from widgets.depth_plot import DepthPlot
@@ -28,6 +28,7 @@ _KINDS: dict[ProbeKind, str] = {
     "update": "Update / weight",
 }
 _NOTHING = "Watch modules to see how large their outputs and gradients are, layer by layer."
+_NO_RECORDS = "What is watched has no records yet, or none of what is chosen above."
 
 
 class DepthView(View):
@@ -41,7 +42,7 @@ class DepthView(View):
         self.rules = AlarmRules()
         self._plot: DepthPlot | None = None
         self._shown: list[NamedSeries] = []
-        self.empty = EmptyState("live", _NOTHING)
+        self.empty = NothingDrawn(_NOTHING, _NO_RECORDS)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.empty)

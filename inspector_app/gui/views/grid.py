@@ -12,12 +12,12 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import infinite_of, newest_of
 from inspector_app.gui.views.names import GRADIENTS, NamedSeries
+from inspector_app.gui.views.nothing_drawn import NothingDrawn
 from inspector_app.gui.views.sampled import sampled_sentence, sampled_words
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import BINS, Phase, Records
 from inspector_app.protocol.ranges import bin_ranges
 from widgets import plotting
-from widgets.empty_state import EmptyState
 
 if TYPE_CHECKING:
     from widgets.histogram_grid import HistogramGrid
@@ -55,7 +55,7 @@ class GridView(View):
         self._which: dict[int, str] = {}  # by key: "evaluation, call 2 of 3"
         self._drawn: dict[int, tuple[int, int]] = {}  # key -> which record is in its cell
         self._turn = 0  # place of the next cells that are filled though they are out of sight
-        self.empty = EmptyState("live", _NOTHING)
+        self.empty = NothingDrawn(_NOTHING, _OTHERS)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.empty)
@@ -172,7 +172,6 @@ class GridView(View):
             for one in self.series
             if chosen == _ALL or (one.kind in GRADIENTS) == (chosen == _GRADIENTS)
         ]
-        self.empty.set_sentence(_OTHERS if self.series else _NOTHING)
         if titles == self._titles:
             return
         self._titles = titles

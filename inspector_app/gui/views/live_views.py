@@ -51,11 +51,13 @@ class LiveViews(QWidget):
     """Only the view in sight draws; the others catch up when they are shown.
 
     ``row_clicked(row)``: something of that row was clicked.  ``store`` is filled by whoever fetches
-    the records, and :meth:`records_arrived` called then.  ``save_asked`` names a SaveKind.
+    the records, and :meth:`records_arrived` called then.  ``save_asked`` names a SaveKind;
+    ``watch_asked``: all leaf modules are to be watched.
     """
 
     row_clicked = Signal(int)
     save_asked = Signal(str)
+    watch_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -90,6 +92,9 @@ class LiveViews(QWidget):
             self._options.addWidget(view.options)
             view.row_clicked.connect(self._clicked)
             view.step_clicked.connect(self.go_to)
+        self._empty = (self.grid.empty, self.over_time.empty, self.layers.empty)
+        for empty in self._empty:
+            empty.clicked.connect(self.watch_asked)
         self._build_time()
         self.choice = ChoiceButton()
         self.choice.chosen.connect(self._choose)
@@ -185,6 +190,11 @@ class LiveViews(QWidget):
         self._read_anew()
         self._draw()
 
+    def offer_watching(self, offered: bool) -> None:
+        """Whether something can be watched."""
+        for empty in self._empty:
+            empty.button.setEnabled(offered)
+
     def records_arrived(self) -> None:
         """The store has more than before."""
         changed = self._known != (self.store.generation, self.store.seen.version)
@@ -209,6 +219,9 @@ class LiveViews(QWidget):
         self._known = known
         self.choice.show_choice(self.store.choice, self.store.reading)
         self._arrange()
+        watched = any(one.kind != "scalar" for one in self.series)
+        for empty in self._empty:
+            empty.set_watched(watched)
         shown = variants_of(self.series, self.store.reading)
         if shown != self._shown or not shown:
             self._shown = shown

@@ -12,11 +12,11 @@ from PySide6.QtWidgets import QMenu, QSplitter, QToolButton, QVBoxLayout, QWidge
 from inspector_app.gui.client.records_store import RecordsStore
 from inspector_app.gui.views.history import SeriesHistory, history_of
 from inspector_app.gui.views.names import NamedSeries
+from inspector_app.gui.views.nothing_drawn import NothingDrawn
 from inspector_app.gui.views.sampled import sampled_words
 from inspector_app.gui.views.view import View
 from inspector_app.protocol.messages import BINS
 from widgets import plotting
-from widgets.empty_state import EmptyState
 from widgets.theme import GRID
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _LEAST_WIDTH = 26 * GRID  # of a plot beside others
 _WIDEST = "88 of 88"
 _NAMED = 12  # of those that are left out
-_NOTHING = "Select a watched row in the tree to see how its values move from step to step."
+_NOTHING = "Watch modules to see how their values move from step to step."
+_NO_RECORDS = "What is watched has no records yet, or none of what is chosen above."
 
 
 class OverTimeView(View):
@@ -66,7 +67,7 @@ class OverTimeView(View):
         self._made_of: tuple[bool, list[int]] = (False, [])
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
-        self.empty = EmptyState("live", _NOTHING)
+        self.empty = NothingDrawn(_NOTHING, _NO_RECORDS)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.splitter)

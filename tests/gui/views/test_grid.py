@@ -87,6 +87,7 @@ def test_a_grid_without_cells_says_what_would_fill_it(views, series):
     assert grid.empty.isVisible()
     assert not grid.grid.isVisible()
     assert "Watch modules" in grid.empty.sentence
+    assert grid.empty.button.isVisible()
     views.set_series([one for one in series if one.kind in ("gradient", "scalar")])
     assert not grid.empty.isVisible()
     assert grid.grid.isVisible()
@@ -94,6 +95,7 @@ def test_a_grid_without_cells_says_what_would_fill_it(views, series):
     grid.kinds.activated.emit(grid.kinds.currentIndex())
     assert grid.empty.isVisible()
     assert "choose others" in grid.empty.sentence
+    assert not grid.empty.button.isVisible()
 
 
 def test_over_time_says_nothing_of_how_many_are_shown_while_nothing_is(views):
