@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -161,7 +163,9 @@ def test_a_paused_loop_goes_on_when_the_last_window_is_gone(joined):
         assert not thread.is_alive()
 
 
-def test_a_step_that_was_asked_for_is_measured_however_much_is_left_out(joined):
+@contextmanager
+def mostly_left_out(joined) -> Iterator[tuple[nn.Module, torch.optim.Optimizer, Any, Any]]:
+    """A loop of whose steps hardly one is measured, and a peer that has joined it."""
     model, optimizer = small()
     with (
         inspector_app.watch(model, optimizer, budget=1e-6, window=False) as session,
@@ -169,6 +173,11 @@ def test_a_step_that_was_asked_for_is_measured_however_much_is_left_out(joined):
     ):
         train(model, optimizer, 40)
         assert session.state.every > 1_000
+        yield model, optimizer, session, peer
+
+
+def test_a_step_that_was_asked_for_is_measured_however_much_is_left_out(joined):
+    with mostly_left_out(joined) as (model, optimizer, session, peer):
         peer.result(m.Pause())
         thread = threading.Thread(target=train, args=(model, optimizer, 4))
         thread.start()
@@ -183,13 +192,7 @@ def test_a_step_that_was_asked_for_is_measured_however_much_is_left_out(joined):
 
 
 def test_a_step_of_which_a_tensor_is_captured_is_measured(joined):
-    model, optimizer = small()
-    with (
-        inspector_app.watch(model, optimizer, budget=1e-6, window=False) as session,
-        joined(session) as peer,
-    ):
-        train(model, optimizer, 40)
-        assert session.state.every > 1_000
+    with mostly_left_out(joined) as (model, optimizer, session, peer):
         step = session.state.step + 3
         peer.result(m.Capture(row=1, kind="gradient", step=step))
         train(model, optimizer, 2)
