@@ -53,11 +53,7 @@ def test_on_the_model_itself_is_an_edit(session):
         assert "not repeated" in other.replay(edited.history).notes[0]
 
 
-def test_replaced_buffers_come_back(session, tmp_path):
-    session.open(
-        write(
-            tmp_path,
-            """
+COUNTS = """
 class Counts(nn.Module):
     def __init__(self):
         super().__init__()
@@ -67,10 +63,18 @@ class Counts(nn.Module):
     def forward(self, x):
         self.seen = self.seen + 1
         return self.linear(x)
-""",
-        )
-        + ":Counts"
-    )
+
+class Breaks(Counts):
+    def forward(self, x):
+        output = super().forward(x)
+        if self.seen == 3:
+            raise ValueError("three")
+        return output
+"""
+
+
+def test_replaced_buffers_come_back(session, tmp_path):
+    session.open(write(tmp_path, COUNTS) + ":Counts")
     fields = [m.InputField(name="x", shape=(3, 2))]
     settings = m.TrainSteps(loss="mse", on_copy=False)
     model = session._opened.model
@@ -85,25 +89,7 @@ class Counts(nn.Module):
 
 
 def test_an_error_on_the_model_itself_takes_all_steps_back(session, tmp_path):
-    session.open(
-        write(
-            tmp_path,
-            """
-class Breaks(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(2, 2)
-        self.register_buffer("seen", torch.zeros(()))
-
-    def forward(self, x):
-        self.seen = self.seen + 1
-        if self.seen == 3:
-            raise ValueError("three")
-        return self.linear(x)
-""",
-        )
-        + ":Breaks"
-    )
+    session.open(write(tmp_path, COUNTS) + ":Breaks")
     model = session._opened.model
     before = everything(model)
     settings = m.TrainSteps(loss="mean_square", on_copy=False)

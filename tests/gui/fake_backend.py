@@ -93,6 +93,7 @@ from inspector_app.protocol.messages import (
     Watching,
 )
 from inspector_app.protocol.table import Flag, Role, RowTable
+from tests.gui.loops import loop_in
 from tests.gui.tables import small_table, totals_of
 
 
@@ -156,17 +157,7 @@ class FakeBackend:
 
     def attach(self, request: Attach) -> Opened:
         """The model of a training loop, which stands in its step 7."""
-        self.loop = self.loop or TrainingState(
-            step=7,
-            paused=False,
-            held=False,
-            safe_point="after each optimizer.step()",
-            step_seconds=0.02,
-            overhead=0.031,
-            budget=0.05,
-            every=1,
-            thinned="",
-        )
+        self.loop = self.loop or loop_in(7, budget=0.05)
         self.series = [Series(key=key, row=row, leaf="") for key, row in enumerate(self.watched)]
         self.series += [
             Series(key=len(self.watched) + key, row=row, leaf="", kind="gradient")

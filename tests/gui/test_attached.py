@@ -23,19 +23,16 @@ from inspector_app.protocol.messages import (
     SetAlarmRules,
     SetBudget,
     StepOnce,
-    TrainingState,
     Watch,
 )
 from inspector_app.protocol.table import Role
 from inspector_app.sessions import SessionEntry
+from tests.gui.loops import loop_in
 from tests.gui.tables import totals_of
 from tests.gui.windows import TOKEN, asked, settle, trigger
 
-STATE = TrainingState(
-    step=1234,
-    paused=False,
-    held=False,
-    safe_point="after each optimizer.step()",
+STATE = loop_in(
+    1234,
     step_seconds=0.0932,
     overhead=0.0412,
     budget=0.05,

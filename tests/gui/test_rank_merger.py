@@ -18,8 +18,9 @@ from inspector_app.gui.client.rank_merger import (
     ranks_of_newest_step,
 )
 from inspector_app.protocol.merging import Merged
-from inspector_app.protocol.messages import Records, Series, TrainingState
+from inspector_app.protocol.messages import Records, Series
 from tests.gui.fake_backend import make_records
+from tests.gui.loops import loop_in
 
 A, B = Series(key=0, row=4, leaf=""), Series(key=1, row=6, leaf="", kind="gradient")
 LOSS = Series(key=2, row=-1, leaf="loss", kind="scalar")
@@ -32,22 +33,11 @@ def sent(*steps: int, series: list[Series] | None = None, running: int = 0) -> R
     series = [A, B] if series is None else series
     usual = all(one in USUAL for one in series)
     records = make_records(series, np.arange(len(steps) * len(series)))
-    state = TrainingState(
-        step=running,
-        paused=False,
-        held=False,
-        safe_point="",
-        step_seconds=0.0,
-        overhead=0.0,
-        budget=None,
-        every=1,
-        thinned="",
-    )
     return msgspec.structs.replace(
         records,
         step=np.repeat(np.asarray(steps, np.int64), len(series)),
         series=USUAL if usual else list(series),
-        training=state if running else None,
+        training=loop_in(running) if running else None,
     )
 
 

@@ -20,6 +20,7 @@ from inspector_app.protocol.phases import EVALUATION
 from inspector_app.sessions import SessionEntry
 from tests.gui.fake_backend import FakeBackend
 from tests.gui.fake_rank import FakeRank
+from tests.gui.loops import loop_in
 from tests.gui.tables import small_table
 from tests.gui.windows import TOKEN, asked
 
@@ -27,19 +28,7 @@ STEM, NORM = 1, 3  # rows that are watched
 
 
 def loop(rank: int, step: int = 7) -> TrainingState:
-    return TrainingState(
-        step=step,
-        paused=False,
-        held=False,
-        safe_point="after each optimizer.step()",
-        step_seconds=0.02,
-        overhead=0.03,
-        budget=None,
-        every=1,
-        thinned="",
-        rank=rank,
-        ranks=2,
-    )
+    return loop_in(step, rank=rank, ranks=2)
 
 
 def shifted(by: int):

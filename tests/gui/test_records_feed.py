@@ -10,18 +10,9 @@ from PySide6.QtCore import QObject, Signal
 from inspector_app.gui.client.records import INTERVAL, RecordsFeed
 from inspector_app.protocol import messages as m
 from tests.gui.fake_backend import make_records
+from tests.gui.loops import loop_in
 
-STATE = m.TrainingState(
-    step=1,
-    paused=False,
-    held=False,
-    safe_point="",
-    step_seconds=0.0,
-    overhead=0.0,
-    budget=None,
-    every=1,
-    thinned="",
-)
+STATE = loop_in(1)
 
 
 class Session(QObject):
